@@ -1,0 +1,61 @@
+# Every target that `make help` lists has a comment behind it; the comments are the help.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PY := .venv/bin/python
+# The first interpreter of this machine that is new enough.
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables curl procps
+TEST_PACKAGES := $(TUNNEL_PACKAGES) postgresql shellcheck strace busybox
+
+.PHONY: help setup demo run test check lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: .venv/runtime ## build .venv from the locked requirements
+
+.venv/bin/pip:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (Debian 12+, Ubuntu 24.04+; on 22.04: apt-get install python3.11 python3.11-venv)." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || deploy/packages.sh $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+	@$(PYTHON) -m venv --clear .venv
+
+.venv/runtime: requirements.txt | .venv/bin/pip
+	@echo "Installing the locked requirements into .venv"
+	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/runtime
+	@echo "Installing the locked development requirements into .venv"
+	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: .venv/runtime ## enrol two machines over real tunnels, all inside this one, and prove it
+	@deploy/packages.sh $(TUNNEL_PACKAGES)
+	@$(PY) -m tests.journeys.demo
+
+run: .venv/runtime ## start web and agent together; Ctrl-C stops both
+	@$(PY) -m hubproject.run
+
+check: .venv/dev ## style, types, import law, shell scripts
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy .
+	@.venv/bin/lint-imports
+	@shellcheck -s sh deploy/*.sh
+
+test: .venv/dev ## everything that guards this project, real tunnels and PostgreSQL included
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory check
+	@.venv/bin/coverage run -m pytest
+	@.venv/bin/coverage combine --quiet 2>/dev/null || true
+	@.venv/bin/coverage report
+
+lock: .venv/bin/pip ## renew both lock files from pyproject.toml
+	@.venv/bin/pip install --quiet uv
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.txt
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## remove what was built here; the data directory stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -1,0 +1,169 @@
+"""Who may do what: roles, API keys, the setup code, and the rule that nothing is allowed until it is declared."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from hubproject import audit
+from hubproject.audit import Caller
+from hubproject.errors import HubError, MethodNotAllowed, NotAuthenticated
+from hubproject.models import ApiKey, Role, Setup
+
+KEY_START = "wgh_"
+LAST_USE_RESOLUTION = timedelta(minutes=1)
+# What a view declares for a call that needs nobody.
+ANYONE = "anyone"
+
+
+class ApiKeyNameInUse(HubError):
+    status = 409
+    code = "API_KEY_NAME_IN_USE"
+    sentence = "A live API key already has that name."
+    recovery_hint = "Choose another name, or revoke that key first."
+
+
+class UserNameInUse(HubError):
+    status = 409
+    code = "USER_NAME_IN_USE"
+    sentence = "A user of that name exists already."
+    recovery_hint = "Choose another name."
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyUser:
+    """What `request.user` is when an API key was sent."""
+
+    name: str
+    role: Role
+    is_authenticated: bool = True
+    is_active: bool = True
+
+    def get_username(self) -> str:
+        return f"api-key:{self.name}"
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# --- Roles --------------------------------------------------------------------------------------------------------
+
+
+def role_of(user: AbstractBaseUser | AnonymousUser | ApiKeyUser) -> Role | None:
+    """The highest role of a signed-in user or API key; None for nobody and for users without a role."""
+    if isinstance(user, ApiKeyUser):
+        return user.role
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    if user.is_superuser:
+        return Role.ADMIN
+    names = set(user.groups.values_list("name", flat=True))
+    return max((role for role in Role if role.value in names), key=lambda role: role.rank, default=None)
+
+
+class RoleRequired(BasePermission):
+    """Lets a call pass when its view declares a role for the action and the caller has it. Undeclared is denied."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        action = getattr(view, "action", None)
+        if action is None:
+            raise MethodNotAllowed
+        needed = getattr(view, "roles", {}).get(action)
+        if needed == ANYONE:
+            return True
+        role = role_of(request.user)
+        return needed is not None and role is not None and role.includes(needed)
+
+
+# --- API keys -----------------------------------------------------------------------------------------------------
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer wgh_…`. A wrong key is refused at once rather than treated as nobody."""
+
+    def authenticate(self, request: Request) -> tuple[ApiKeyUser, ApiKey] | None:
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        key = live_api_key(secret.strip(), now=timezone.now())
+        if key is None:
+            raise NotAuthenticated("The API key is unknown, expired or revoked.")
+        return ApiKeyUser(name=key.name, role=Role(key.role)), key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def live_api_key(secret: str, *, now: datetime) -> ApiKey | None:
+    """The key that this secret opens, if it is neither revoked nor expired; notes its use at most once a minute."""
+    key = ApiKey.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=now), key_hash=_hash(secret), revoked_at=None
+    ).first()
+    if key and (key.last_used_at is None or now - key.last_used_at >= LAST_USE_RESOLUTION):
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    return key
+
+
+def create_api_key(*, name: str, role: Role, by: Caller, now: datetime, expires_in_days: int | None = None) -> str:
+    """Makes a key and returns its secret, which is kept nowhere."""
+    if ApiKey.objects.filter(name=name, revoked_at=None).exists():
+        raise ApiKeyNameInUse
+    secret = KEY_START + secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(
+        name=name,
+        prefix=secret[: len(KEY_START) + 6],
+        key_hash=_hash(secret),
+        role=role,
+        created_by=by.actor,
+        created_at=now,
+        expires_at=now + timedelta(days=expires_in_days) if expires_in_days else None,
+    )
+    audit.record("api_key.created", by=by, about=name, now=now, role=role.value, prefix=key.prefix)
+    return secret
+
+
+# --- The first run ------------------------------------------------------------------------------------------------
+
+
+def make_setup_code(*, by: Caller, now: datetime) -> str:
+    """A new setup code in place of any earlier one; only its hash is kept."""
+    code = "-".join(secrets.token_hex(2) for _ in range(8))
+    Setup.objects.update_or_create(id=1, defaults={"code_hash": _hash(code), "code_made_at": now})
+    audit.record("setup_code.made", by=by, about="setup", now=now)
+    return code
+
+
+def setup_code_matches(code: str) -> bool:
+    """Whether this is the current setup code. Which doors it still opens is for the door to say."""
+    setup = Setup.objects.filter(id=1).first()
+    return setup is not None and secrets.compare_digest(setup.code_hash, _hash(code.strip().lower()))
+
+
+def create_admin(*, username: str, password: str, by: Caller, now: datetime) -> User:
+    """An admin with a validated password. Raises Django's ValidationError for a weak one."""
+    from django.contrib.auth.password_validation import validate_password
+
+    if User.objects.filter(username__iexact=username).exists():
+        raise UserNameInUse
+    user = User(username=username, is_staff=True, is_superuser=True)
+    user.full_clean(exclude=["password"])
+    validate_password(password, user)
+    user.set_password(password)
+    user.save()
+    audit.record("user.created", by=by, about=username, now=now, role=Role.ADMIN.value)
+    return user
+
+
+def caller_of(user: Any) -> str:
+    """The actor's name as it stands in the audit log."""
+    return user.get_username() if user.is_authenticated else "anonymous"

@@ -1,0 +1,19 @@
+"""How gunicorn serves the web process; the values come from the settings."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hubproject.settings")
+from django.conf import settings
+
+wsgi_app = "hubproject.wsgi:application"
+bind = settings.HUB_BIND
+workers = settings.HUB_WORKERS
+threads = settings.HUB_THREADS
+worker_class = "gthread"
+timeout = 60
+graceful_timeout = 15
+# A request line holds a token at most; longer ones come from nobody we know.
+limit_request_line = 2048
+limit_request_field_size = 8190
+accesslog = None  # the path of a script request holds a token; nginx masks it, gunicorn cannot
+control_socket_disable = True

@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""The product's command line: `manage.py help` lists the commands."""
+
+import os
+import sys
+
+
+def main() -> int:
+    """Runs one command; an expected refusal is one line on stderr and exit status 1."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hubproject.settings")
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+    from django.db import DatabaseError
+
+    from hubproject.errors import HubError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except HubError as refusal:
+        sys.stderr.write(f"{refusal.sentence} {refusal.recovery_hint}\n")
+    except ImproperlyConfigured as mistake:
+        sys.stderr.write(f"{mistake}\n")
+    except DatabaseError as failure:
+        reason = str(failure).strip().splitlines()[0]
+        sys.stderr.write(f"The database did not answer as expected ({reason}). Has `manage.py migrate` been run?\n")
+    else:
+        return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
