@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class WireguardConfig(AppConfig):
+    name = "wireguard"
+    verbose_name = "WireGuard"

@@ -1,0 +1,23 @@
+"""What this app refuses."""
+
+from hubproject.errors import HubError
+
+
+class HubNotInitialized(HubError):
+    status = 409
+    code = "HUB_NOT_INITIALIZED"
+    sentence = "The hub has not been set up yet."
+    recovery_hint = "Run `manage.py init_hub`, or POST /api/hub/initialize with the setup code."
+
+
+class HubAlreadyInitialized(HubError):
+    status = 409
+    code = "HUB_ALREADY_INITIALIZED"
+    sentence = "The hub has been set up before."
+    recovery_hint = "Use GET /api/hub/config to see it."
+
+
+class InvalidPublicKey(HubError):
+    code = "INVALID_PUBLIC_KEY"
+    sentence = "That is not a public key of WireGuard."
+    recovery_hint = "Send what `wg pubkey` prints: 44 characters that end in '='. The token is still good."

@@ -1,0 +1,117 @@
+"""What an operator may write about a hub, parsed: networks, endpoints, DNS servers, domains. Text in, values out.
+
+Every function raises ValueError with a sentence for the person who wrote the value.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network, IPv6Address, ip_address, ip_network
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*", re.ASCII)
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", re.ASCII)
+SMALLEST_PREFIX_LENGTH = 8
+LARGEST_PREFIX_LENGTH = 30
+
+
+def parse_network(text: str) -> IPv4Network:
+    """The VPN's network: an IPv4 prefix from /8 to /30 that spokes can live in."""
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError(_network_problem(text)) from None
+    if not isinstance(network, IPv4Network):
+        raise ValueError("Must be an IPv4 network such as 10.0.1.0/24.")
+    if not SMALLEST_PREFIX_LENGTH <= network.prefixlen <= LARGEST_PREFIX_LENGTH:
+        raise ValueError("The prefix length must be between 8 and 30: a /30 has room for one spoke.")
+    if network.is_loopback or network.is_multicast or network.is_link_local or network.is_reserved:
+        raise ValueError(f"{network} is reserved for something else. Take a private network such as 10.0.1.0/24.")
+    if network.network_address in IPv4Network("0.0.0.0/8"):
+        raise ValueError("0.0.0.0/8 is no network of its own. Take a private network such as 10.0.1.0/24.")
+    return network
+
+
+def _network_problem(text: str) -> str:
+    try:
+        return f"{text} is not a network address; the network it lies in is {ip_network(text, strict=False)}."
+    except ValueError:
+        return "Must be an IPv4 network such as 10.0.1.0/24."
+
+
+def parse_endpoint(text: str) -> str:
+    """`host:port` that spokes connect to; an IPv6 address stands in brackets. Returned in lower case."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not _PORT.fullmatch(port) or not 1 <= int(port) <= 65535:
+        raise ValueError("Must be host:port, such as hub.example.com:51820.")
+    if host.startswith("[") and host.endswith("]"):
+        return f"[{_ipv6(host[1:-1])}]:{int(port)}"
+    if ":" in host:
+        raise ValueError("An IPv6 address must stand in brackets: [2001:db8::1]:51820.")
+    if not _HOST_NAME.fullmatch(host) or _is_misspelt_address(host):
+        raise ValueError(f"{host!r} is neither an address nor a host name.")
+    return f"{host.lower()}:{int(port)}"
+
+
+def _ipv6(text: str) -> IPv6Address:
+    try:
+        address = IPv6Address(text)
+    except ValueError:
+        raise ValueError("Must be host:port; what stands in the brackets is not an IPv6 address.") from None
+    if address.scope_id is not None:
+        raise ValueError("An address with a scope is good on one machine only.")
+    return address
+
+
+def _is_misspelt_address(host: str) -> bool:
+    looks_like_one = host.replace(".", "").isdigit()
+    try:
+        ip_address(host)
+    except ValueError:
+        return looks_like_one
+    return False
+
+
+def parse_dns_server(text: str) -> str:
+    """The address of a DNS server."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not the address of a DNS server.") from None
+
+
+def parse_domain(text: str) -> str:
+    """A domain for split DNS."""
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is not a domain name.")
+    return text.lower()
+
+
+def parse_interface_name(text: str) -> str:
+    """The name of a network interface, 15 characters at most as the kernel has it."""
+    if not _INTERFACE.fullmatch(text):
+        raise ValueError("Must be 1 to 15 letters, digits, '.', '_' or '-', such as wg0.")
+    return text
+
+
+def parse_each(parse: Callable[[str], str], most: int = 8) -> Callable[[Iterable[str]], list[str]]:
+    """A parser for a list of values, at most `most` of them and none twice."""
+
+    def parse_list(texts: Iterable[str]) -> list[str]:
+        values = list(dict.fromkeys(parse(text) for text in texts))
+        if len(values) > most:
+            raise ValueError(f"At most {most} can be given.")
+        return values
+
+    return parse_list
+
+
+def in_range(lowest: int, highest: int) -> Callable[[int], int]:
+    """A check for a number between two bounds, both included."""
+
+    def check(number: int) -> int:
+        if not lowest <= number <= highest:
+            raise ValueError(f"Must be between {lowest} and {highest}.")
+        return number
+
+    return check

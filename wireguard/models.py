@@ -1,0 +1,117 @@
+"""What is wanted (HubConfig, Peer) and what was last seen (AgentState, PeerStatus), which only the agent writes."""
+
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network
+
+from django.db import models
+from django.db.models import Q
+
+# An agent that has not been heard of for this long is down. It writes every 5 s.
+AGENT_SILENCE = timedelta(seconds=20)
+
+
+class HubConfig(models.Model):
+    """The hub's own [Interface] and what spokes are told about it. One row, which is also the mutex of every change."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    interface_name = models.CharField(max_length=15, default="wg0")
+    interface_address = models.CharField(max_length=43, help_text="The hub's own address with prefix length.")
+    listen_port = models.PositiveIntegerField()
+    sealed_private_key = models.TextField(editable=False)
+    public_key = models.CharField(max_length=44)
+    network_cidr = models.CharField("network", max_length=43)
+    dns = models.JSONField(default=list)
+    dns_domains = models.JSONField(default=list)
+    endpoint = models.CharField(max_length=261, help_text="host:port that spokes connect to.")
+    mtu = models.PositiveIntegerField(default=1420)
+    persistent_keepalive = models.PositiveIntegerField(default=25, help_text="Seconds; set on the spokes' side.")
+    spoke_to_spoke = models.CharField(max_length=10, default="isolated")
+    generation = models.PositiveBigIntegerField(default=1, help_text="Counts the changes of what is wanted.")
+    next_host = models.PositiveBigIntegerField(default=2, help_text="The lowest host number never leased so far.")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "hub_config"
+        verbose_name = verbose_name_plural = "hub configuration"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="hub_config_is_one_row")]
+
+    def __str__(self) -> str:
+        return f"{self.interface_name} {self.endpoint}"
+
+    @property
+    def network(self) -> IPv4Network:
+        return IPv4Network(self.network_cidr)
+
+
+class Peer(models.Model):
+    """A live row is a peer that should be on the interface; a removed one tells the agent to take it off."""
+
+    public_key = models.CharField(max_length=44)
+    # The same key while the peer is live, null afterwards: unique among live rows by a plain unique index.
+    live_key = models.CharField(max_length=44, unique=True, null=True)
+    allowed_ips = models.CharField(max_length=200, help_text="What the hub routes to this peer, comma-separated.")
+    generation = models.PositiveBigIntegerField(db_index=True, help_text="The generation that last changed this row.")
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "peers"
+
+    def __str__(self) -> str:
+        return f"{self.public_key[:8]}… {self.allowed_ips}"
+
+
+class PeerStatus(models.Model):
+    """What the agent last saw of a peer; no row while it was never heard."""
+
+    peer = models.OneToOneField(Peer, models.CASCADE, primary_key=True, related_name="status")
+    endpoint = models.CharField(max_length=64, null=True)
+    latest_handshake_at = models.DateTimeField(null=True)
+    # The newer of the last handshake and the last time the received bytes grew.
+    heard_at = models.DateTimeField(null=True, db_index=True)
+    transfer_rx = models.PositiveBigIntegerField(default=0, help_text="Bytes received from the peer.")
+    transfer_tx = models.PositiveBigIntegerField(default=0, help_text="Bytes sent to the peer.")
+
+    class Meta:
+        db_table = "peer_status"
+        verbose_name_plural = "peer status"
+
+    def __str__(self) -> str:
+        return f"status of peer {self.peer_id}"
+
+
+class AgentState(models.Model):
+    """The agent's own report: what it has applied, when it was alive, what hinders it. One row."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    applied_generation = models.PositiveBigIntegerField(default=0)
+    alive_at = models.DateTimeField(null=True, help_text="Written every 5 s.")
+    synced_at = models.DateTimeField(null=True, help_text="When the interface was last compared with what is wanted.")
+    interface_up = models.BooleanField(default=False)
+    is_managing = models.BooleanField(default=True, help_text="False where the agent lacks the privilege.")
+    problem = models.TextField(default="", help_text="One sentence; empty when all is well.")
+
+    class Meta:
+        db_table = "agent_state"
+        verbose_name = verbose_name_plural = "agent state"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="agent_state_is_one_row")]
+
+    def __str__(self) -> str:
+        return f"applied generation {self.applied_generation}"
+
+    @classmethod
+    def current(cls) -> "AgentState":
+        """The agent's report, or an empty one when no agent ever ran."""
+        return cls.objects.filter(id=1).first() or cls()
+
+    def is_alive(self, now: datetime) -> bool:
+        return self.alive_at is not None and now - self.alive_at < AGENT_SILENCE
+
+    def word(self, *, generation: int, now: datetime) -> str:
+        """`ok`, `behind`, `down` or `unmanaged`, as the API says it."""
+        if not self.is_alive(now):
+            return "down"
+        if not self.is_managing:
+            return "unmanaged"
+        is_behind = bool(self.problem) or self.applied_generation < generation
+        return "behind" if is_behind else "ok"

@@ -1,0 +1,244 @@
+"""The verbs of the hub itself: initialise, change what is wanted, wait until the agent has applied it."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from hubproject import audit
+from hubproject.audit import Caller
+from hubproject.errors import InvalidFields
+from hubproject.secret_files import create_private_file
+from wireguard.configtext import WantedInterface
+from wireguard.errors import HubAlreadyInitialized, HubNotInitialized
+from wireguard.hub_values import (
+    in_range,
+    parse_dns_server,
+    parse_domain,
+    parse_each,
+    parse_endpoint,
+    parse_interface_name,
+    parse_network,
+)
+from wireguard.keys import generate_private_key, public_key_of
+from wireguard.models import AgentState, HubConfig, Peer
+from wireguard.sealing import SealingError, generate_sealing_key, seal, sealing_public_half, unseal
+
+# What the sealed key is bound to: a ciphertext moved to another row or column does not open.
+PRIVATE_KEY_CONTEXT = "hub_config/1/private_key"
+GENERATION_CHANNEL = "hub_generation"
+
+# At most half of web's threads wait for the agent at any time, so that a slow agent cannot stop the whole site.
+_waiting = threading.BoundedSemaphore(max(1, settings.HUB_THREADS // 2))
+
+
+# --- The hub ------------------------------------------------------------------------------------------------------
+
+
+def initialize_hub(
+    *,
+    network_cidr: str,
+    endpoint: str,
+    by: Caller,
+    now: datetime,
+    listen_port: int = 51820,
+    dns: Sequence[str] = (),
+    dns_domains: Sequence[str] = (),
+    mtu: int = 1420,
+    persistent_keepalive: int = 25,
+    interface_name: str = "wg0",
+) -> HubConfig:
+    """Makes the hub's keys and its one row.
+
+    Raises InvalidFields, or HubAlreadyInitialized, also for all but one of several calls at once.
+    """
+    values = checked_values(
+        networkCIDR=network_cidr,
+        endpoint=endpoint,
+        listenPort=listen_port,
+        dns=dns,
+        dnsDomains=dns_domains,
+        mtu=mtu,
+        persistentKeepalive=persistent_keepalive,
+        interfaceName=interface_name,
+    )
+    try:
+        with transaction.atomic():
+            if HubConfig.objects.exists():
+                raise HubAlreadyInitialized
+            hub = _create_hub(values, now)
+            _notify_agent()
+            details = {"network": hub.network_cidr, "endpoint": hub.endpoint}
+            audit.record("hub.initialized", by=by, about="hub", now=now, **details)
+            return hub
+    except IntegrityError:
+        raise HubAlreadyInitialized from None
+
+
+# How each value an operator writes is parsed, by its name on the wire.
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "networkCIDR": parse_network,
+    "endpoint": parse_endpoint,
+    "listenPort": in_range(1, 65535),
+    "dns": parse_each(parse_dns_server),
+    "dnsDomains": parse_each(parse_domain),
+    "mtu": in_range(1280, 65456),
+    "persistentKeepalive": in_range(0, 65535),
+    "interfaceName": parse_interface_name,
+}
+
+
+def checked_values(**written: Any) -> dict[str, Any]:
+    """The parsed values under the same names; raises InvalidFields with every problem found."""
+    values, problems = {}, {}
+    for name, value in written.items():
+        try:
+            values[name] = _PARSERS[name](value)
+        except ValueError as problem:
+            problems[name] = [str(problem)]
+    if problems:
+        raise InvalidFields(problems)
+    return values
+
+
+def _create_hub(values: dict[str, Any], now: datetime) -> HubConfig:
+    network = values["networkCIDR"]
+    private_key = generate_private_key()
+    return HubConfig.objects.create(
+        interface_name=values["interfaceName"],
+        interface_address=f"{network[1]}/{network.prefixlen}",
+        listen_port=values["listenPort"],
+        public_key=public_key_of(private_key),
+        sealed_private_key=seal(private_key, public_half=_sealing_public_half(), context=PRIVATE_KEY_CONTEXT),
+        network_cidr=str(network),
+        dns=values["dns"],
+        dns_domains=values["dnsDomains"],
+        endpoint=values["endpoint"],
+        mtu=values["mtu"],
+        persistent_keepalive=values["persistentKeepalive"],
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _sealing_public_half() -> str:
+    """The half that seals. Made here, with its private half, only when neither was ever made: before the first hub."""
+    public_file: Path = settings.HUB_DATA_DIR / "sealing.pub"
+    if public_file.exists():
+        return public_file.read_text().strip()
+    private_half = sealing_private_half()
+    if not private_half:
+        create_private_file(settings.HUB_DATA_DIR / "sealing.key", generate_sealing_key() + "\n")
+        private_half = sealing_private_half()
+    create_private_file(public_file, sealing_public_half(private_half) + "\n")
+    return public_file.read_text().strip()
+
+
+def sealing_private_half() -> str:
+    """The agent's half, from HUB_SEALING_KEY or the data directory; empty when this process has none."""
+    private_file: Path = settings.HUB_DATA_DIR / "sealing.key"
+    if settings.HUB_SEALING_KEY:
+        return str(settings.HUB_SEALING_KEY)
+    return private_file.read_text().strip() if private_file.exists() else ""
+
+
+def get_hub() -> HubConfig:
+    """The hub's row; raises HubNotInitialized."""
+    hub = HubConfig.objects.filter(id=1).first()
+    if hub is None:
+        raise HubNotInitialized
+    return hub
+
+
+def lock_hub() -> HubConfig:
+    """The hub's row, locked until the transaction ends: whoever changes what is wanted holds it."""
+    hub = HubConfig.objects.select_for_update().filter(id=1).first()
+    if hub is None:
+        raise HubNotInitialized
+    return hub
+
+
+# --- What is wanted -----------------------------------------------------------------------------------------------
+
+
+def add_peer(*, public_key: str, allowed_ips: str) -> Peer:
+    """Wants a peer on the interface, in the caller's transaction."""
+    return Peer.objects.create(
+        public_key=public_key, live_key=public_key, allowed_ips=allowed_ips, generation=_next_generation()
+    )
+
+
+def remove_peers(peer_ids: Sequence[int], *, now: datetime) -> int:
+    """Wants these peers off the interface, in the caller's transaction; returns the generation that says so."""
+    generation = _next_generation()
+    Peer.objects.filter(id__in=peer_ids, removed_at=None).update(live_key=None, removed_at=now, generation=generation)
+    return generation
+
+
+def _next_generation() -> int:
+    HubConfig.objects.filter(id=1).update(generation=F("generation") + 1)
+    _notify_agent()
+    return HubConfig.objects.values_list("generation", flat=True).get(id=1)
+
+
+def _notify_agent() -> None:
+    """PostgreSQL delivers the note at commit and drops it on rollback; on SQLite the agent watches the file."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [GENERATION_CHANNEL])
+
+
+# --- What has been applied ----------------------------------------------------------------------------------------
+
+
+def wait_until_applied(generation: int, *, seconds: float) -> bool:
+    """Whether the agent has applied this generation, after waiting for it at most so long.
+
+    Looks every 5 ms at first, then every 50. Does not wait when the agent is not alive or enough threads wait already.
+    """
+    state = AgentState.current()
+    if state.applied_generation >= generation:
+        return True
+    if not state.is_alive(timezone.now()) or not _waiting.acquire(blocking=False):
+        return False
+    try:
+        return _poll_applied(generation, seconds)
+    finally:
+        _waiting.release()
+
+
+def _poll_applied(generation: int, seconds: float) -> bool:
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < seconds:
+        time.sleep(0.005 if waited < 0.1 else 0.05)
+        if AgentState.objects.filter(id=1, applied_generation__gte=generation).exists():
+            return True
+    return False
+
+
+# --- The agent's view ---------------------------------------------------------------------------------------------
+
+
+def wanted_interface(hub: HubConfig) -> WantedInterface:
+    """The hub's [Interface], its private key opened. Raises SealingError when the sealing key is wrong or missing."""
+    private_half = sealing_private_half()
+    if not private_half:
+        raise SealingError(
+            f"The sealing key is missing: no HUB_SEALING_KEY, no {settings.HUB_DATA_DIR / 'sealing.key'}. "
+            "Without it the hub's private key cannot be opened; restore it from a backup."
+        )
+    private_key = unseal(hub.sealed_private_key, private_half=private_half, context=PRIVATE_KEY_CONTEXT)
+    return WantedInterface(
+        name=hub.interface_name,
+        private_key=private_key,
+        listen_port=hub.listen_port,
+        addresses=(hub.interface_address,),
+        mtu=hub.mtu,
+    )

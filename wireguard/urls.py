@@ -1,0 +1,9 @@
+from django.urls import path
+
+from wireguard.views import HubViewSet
+
+urlpatterns = [
+    path("api/hub/initialize", HubViewSet.as_view({"post": "initialize"})),
+    path("api/hub/config", HubViewSet.as_view({"get": "config"})),
+    path("api/hub/status", HubViewSet.as_view({"get": "status"})),
+]

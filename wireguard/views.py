@@ -1,0 +1,88 @@
+"""The REST calls of the hub."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from hubproject.access import ANYONE, role_of, setup_code_matches
+from hubproject.api import caller, now, page_of
+from hubproject.errors import NotAuthenticated, PermissionRefused
+from hubproject.models import Role
+from wireguard.models import AgentState, Peer
+from wireguard.serializers import HubConfigOut, InitializeHub, PeerOut, StatusParameters
+from wireguard.services import get_hub, initialize_hub
+
+
+class HubViewSet(ViewSet):
+    """The hub's set-up and what the agent says of it."""
+
+    # Before there is a hub, the setup code opens `initialize`; the view itself sees to that.
+    roles = {"initialize": ANYONE, "config": Role.VIEWER, "status": Role.VIEWER}
+
+    def initialize(self, request: Request) -> Response:
+        """Makes the hub's keys and configuration, once."""
+        actor = _initializer(request)
+        values = InitializeHub(data=request.data).values()
+        hub = initialize_hub(
+            network_cidr=values["networkCIDR"],
+            endpoint=values["endpoint"],
+            listen_port=values.get("listenPort", 51820),
+            dns=values.get("dns", []),
+            dns_domains=values.get("dnsDomains", []),
+            mtu=values.get("mtu", 1420),
+            persistent_keepalive=values.get("persistentKeepalive", 25),
+            by=caller(request, actor),
+            now=now(),
+        )
+        return Response({"success": True, "hubConfig": HubConfigOut(hub).data}, status=201)
+
+    def config(self, request: Request) -> Response:
+        """The hub's configuration, without its private key."""
+        return Response(HubConfigOut(get_hub()).data)
+
+    def status(self, request: Request) -> Response:
+        """The interface and its peers as the agent last saw them."""
+        parameters = StatusParameters.read(request)
+        hub, agent = get_hub(), AgentState.current()
+        live = Peer.objects.filter(live_key__isnull=False)
+        total = live.count()
+        columns = ["endpoint", "latest_handshake_at", "transfer_rx", "transfer_tx"]
+        rows = live.order_by("id").values("public_key", "allowed_ips", *(f"status__{name}" for name in columns))
+        peers, page = page_of(rows, total, parameters)
+        for peer in peers:
+            peer["persistent_keepalive"] = hub.persistent_keepalive
+        word = agent.word(generation=hub.generation, now=now())
+        return Response(
+            {
+                "interface": hub.interface_name,
+                "interfaceUp": agent.interface_up and word != "down",
+                "publicKey": hub.public_key,
+                "listenPort": hub.listen_port,
+                "peerCount": total,
+                "generation": hub.generation,
+                "appliedGeneration": agent.applied_generation,
+                "syncedAt": agent.synced_at,
+                "agent": word,
+                "hold": False,
+                "differences": [agent.problem] if agent.problem else [],
+                "peers": PeerOut(peers, many=True).data,
+                **page,
+            }
+        )
+
+
+def _initializer(request: Request) -> str | None:
+    """Who may initialise: an admin, or whoever has the setup code. Returns the actor when it is not the user."""
+    role = role_of(request.user)
+    if role is not None and role.includes(Role.ADMIN):
+        return None
+    code = request.headers.get("X-Setup-Code", "")
+    if code and setup_code_matches(code):
+        return "setup-code"
+    if role is not None:
+        raise PermissionRefused
+    if code:
+        raise NotAuthenticated(
+            "That setup code is wrong.", recovery_hint="Run `manage.py setup_code` on the hub for a new one."
+        )
+    raise NotAuthenticated

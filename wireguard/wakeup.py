@@ -1,0 +1,74 @@
+"""How the agent learns at once that somebody has committed: SQLite's data version, PostgreSQL's notifications."""
+
+import threading
+import time
+from typing import Protocol
+
+import psycopg
+from django.db import connection
+
+from wireguard.services import GENERATION_CHANNEL
+
+SQLITE_POLL_SECONDS = 0.02
+POSTGRES_WAIT_SECONDS = 0.5
+
+
+class Wakeup(Protocol):
+    """Sleeps until there may be something to do."""
+
+    def wait(self, seconds: float, stop: threading.Event) -> None:
+        """Returns after a commit of somebody else, after so many seconds, or when `stop` is set."""
+        ...
+
+
+def wakeup_for_database() -> Wakeup:
+    """The one that fits the configured database."""
+    return PostgresWakeup() if connection.vendor == "postgresql" else SqliteWakeup()
+
+
+class SqliteWakeup:
+    """Reads `PRAGMA data_version` on the agent's own connection: it moves with commits of others, not with ours."""
+
+    def __init__(self) -> None:
+        self._version: int | None = None
+
+    def wait(self, seconds: float, stop: threading.Event) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not stop.is_set():
+            version = self._data_version()
+            if version != self._version:
+                self._version = version
+                return
+            stop.wait(SQLITE_POLL_SECONDS)
+
+    def _data_version(self) -> int:
+        connection.ensure_connection()
+        # The raw connection: fifty times a second, Django's cursor would be most of an idle agent's work.
+        return int(connection.connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+class PostgresWakeup:
+    """LISTENs on a connection of its own. A lost connection counts as news, for a note may have been lost with it."""
+
+    def __init__(self) -> None:
+        self._listener: psycopg.Connection | None = None
+
+    def wait(self, seconds: float, stop: threading.Event) -> None:
+        if self._listener is None:
+            self._listener = self._listen()
+            return
+        deadline = time.monotonic() + seconds
+        try:
+            while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
+                timeout = min(left, POSTGRES_WAIT_SECONDS)
+                if list(self._listener.notifies(timeout=timeout, stop_after=1)):
+                    return
+        except psycopg.Error:
+            self._listener.close()
+            self._listener = None
+
+    def _listen(self) -> psycopg.Connection:
+        listener: psycopg.Connection = connection.get_new_connection(connection.get_connection_params())
+        listener.autocommit = True
+        listener.execute(f"LISTEN {GENERATION_CHANNEL}")
+        return listener
