@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ProxmoxConfig(AppConfig):
+    name = "proxmox"
+    verbose_name = "Proxmox VE"
