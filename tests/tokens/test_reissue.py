@@ -1,0 +1,84 @@
+"""Reissuing: a new secret for the same spoke, and the old one worthless at once."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from hubproject.models import AuditEvent
+from tests.conftest import NOW, assert_refused, claim, enrol, issue, register
+from tokens.models import InstallationToken
+
+pytestmark = pytest.mark.django_db
+
+
+def reissue(client, issued):
+    return client.post(f"/api/installation/token/{issued.row.id}/reissue")
+
+
+def fetch(secret):
+    return Client().get(f"/api/installation/script/{secret}?platform=linux")
+
+
+@pytest.mark.parametrize("is_claimed", [False, True])
+def test_the_new_command_works_for_the_same_name_id_and_address_and_the_old_one_does_not(hub, operator, is_claimed):
+    old = issue("alpha")
+    if is_claimed:
+        claim(old)
+    answer = reissue(operator, old)
+    token = answer.json()["token"]
+    assert answer.status_code == 201
+    assert answer["Cache-Control"] == "no-store"
+    assert token["token"] != old.secret
+    assert (token["spokeName"], token["spokeId"]) == ("alpha", str(old.row.spoke_id))
+    assert token["allowedIPs"] == old.row.allowed_ips
+    assert_refused(fetch(old.secret), 410, "TOKEN_REVOKED")
+    assert_refused(register(old.secret), 410, "TOKEN_REVOKED")
+    assert fetch(token["token"]).status_code == 200
+    assert register(token["token"]).json()["spokeId"] == str(old.row.spoke_id)
+
+
+def test_the_lease_is_handed_over_and_never_rests(hub, operator):
+    old = issue("alpha")
+    reissue(operator, old)
+    assert list(InstallationToken.objects.filter(lease_host=old.row.host).values_list("state", flat=True)) == ["issued"]
+    assert issue("beta").row.host != old.row.host
+
+
+def test_an_expired_one_can_be_reissued_while_name_and_address_are_free(hub, operator, clock):
+    old = issue("alpha", expires_in_hours=1)
+    clock.move_to(NOW + timedelta(hours=2))
+    assert reissue(operator, old).json()["token"]["allowedIPs"] == old.row.allowed_ips
+
+
+def test_a_name_that_somebody_else_has_now_is_refused(hub, operator, clock):
+    old = issue("alpha", expires_in_hours=1)
+    clock.move_to(NOW + timedelta(hours=2))
+    issue("ALPHA")
+    assert_refused(reissue(operator, old), 409, "SPOKE_NAME_IN_USE")
+
+
+def test_an_address_that_somebody_else_has_now_is_refused(hub, operator, clock):
+    old = issue("alpha", expires_in_hours=1)
+    clock.move_to(NOW + timedelta(hours=2))
+    issue("beta", custom_ip=old.row.address)
+    assert_refused(reissue(operator, old), 409, "IP_ALREADY_ALLOCATED")
+
+
+def test_a_redeemed_token_cannot_be_reissued(hub, operator):
+    spoke = enrol("alpha")
+    path = f"/api/installation/token/{spoke['spoke']['tokenId']}/reissue"
+    assert_refused(operator.post(path), 400, "TOKEN_ALREADY_USED")
+
+
+def test_a_refused_reissue_leaves_the_old_command_as_it_was(hub, operator, settings):
+    settings.RATE_LIMIT_MAX_TOKENS_PER_HOUR = 0
+    old = issue("alpha")
+    assert_refused(reissue(operator, old), 429, "RATE_LIMITED")
+    assert fetch(old.secret).status_code == 200
+
+
+def test_it_is_recorded_with_what_it_replaces(hub, operator):
+    old = issue("alpha")
+    reissue(operator, old)
+    assert AuditEvent.objects.get(event="token.reissued").details["replaces"] == str(old.row.id)
