@@ -1,0 +1,194 @@
+"""The verbs of spokes: register, remove."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from hubproject import audit
+from hubproject.audit import Caller
+from hubproject.liveness import Status
+from proxmox.services import join_cluster
+from spokes.errors import PublicKeyInUse, SpokeNotFound
+from spokes.models import OperatingSystem, Spoke
+from tokens.errors import TokenAlreadyUsed, TokenRefused
+from tokens.models import InstallationToken
+from tokens.services import check_format, find_token, record_refusal, redeem_token, release_lease
+from wireguard.errors import InvalidPublicKey
+from wireguard.keys import InvalidKeyError, check_public_key
+from wireguard.models import HubConfig, Peer
+from wireguard.services import add_peer, lock_hub, remove_peers, wait_until_applied
+
+LONGEST_NAME = 63
+# Proxmox VE clusters are tested to some fifty nodes.
+MOST_NODES = 128
+REGISTER_WAIT_SECONDS = 1.0
+REMOVE_WAIT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a machine says of itself. All of it is a claim; none of it opens anything by itself."""
+
+    os: OperatingSystem
+    is_proxmox: bool = False
+    node_name: str = ""
+    cluster_name: str = ""
+    cluster_fingerprint: str = ""
+    proxmox_version: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cluster_members(self) -> list[str]:
+        """The cluster's node names, which scripts send as a list or as comma-separated text."""
+        told = self.metadata.get("clusterNodes") or []
+        names = told.split(",") if isinstance(told, str) else told if isinstance(told, list) else []
+        texts = [name.strip() for name in names if isinstance(name, str)]
+        return [name for name in texts if name.isprintable() and 0 < len(name) <= LONGEST_NAME][:MOST_NODES]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The outcome of a register call; `is_new` is False for a repeat of the same token and key."""
+
+    spoke: Spoke
+    hub: HubConfig
+    is_new: bool
+    peer_applied: bool
+
+
+# --- Register -----------------------------------------------------------------------------------------------------
+
+
+def register_spoke(*, secret: str, public_key: str, machine: Machine, by: Caller, now: datetime) -> Registration:
+    """Turns a token and a public key into a spoke, once; the same pair again gives the same answer.
+
+    Raises InvalidTokenFormat, InvalidPublicKey, TokenNotFound, PublicKeyInUse or a TokenRefused. Whatever is refused
+    for its content burns nothing. After the commit it waits a moment for the agent to let the peer in.
+    """
+    check_format(secret)
+    _check_key(public_key)
+    try:
+        with transaction.atomic():
+            hub = lock_hub()
+            row = find_token(secret)
+            known = Spoke.objects.with_status(now).filter(token=row).first()
+            spoke = known or _new_spoke(hub, row, public_key, machine, by=by, now=now)
+            if known:
+                _check_replay(known, public_key)
+                _record("spoke.replayed", known, by, now)
+    except (TokenRefused, PublicKeyInUse, InvalidPublicKey) as refusal:
+        record_refusal(secret, refusal, by=by, now=now, publicKey=public_key, **_earlier_sources(secret))
+        raise
+    is_applied = wait_until_applied(spoke.peer.generation, seconds=REGISTER_WAIT_SECONDS)
+    return Registration(spoke=spoke, hub=hub, is_new=known is None, peer_applied=is_applied)
+
+
+def _check_key(public_key: str) -> None:
+    try:
+        check_public_key(public_key)
+    except InvalidKeyError as problem:
+        raise InvalidPublicKey(str(problem)) from None
+
+
+def _check_replay(known: Spoke, public_key: str) -> None:
+    if known.removed_at is not None or known.peer.public_key != public_key:
+        raise TokenAlreadyUsed
+
+
+def _earlier_sources(secret: str) -> dict[str, Any]:
+    """Where the token was used before: an operator who sees it refused wants to know both addresses."""
+    row = find_token(secret)
+    spoke = Spoke.objects.filter(token=row).first()
+    return {"claimedFrom": row.claimed_from, "registeredFrom": spoke.registered_from if spoke else None}
+
+
+def _new_spoke(
+    hub: HubConfig, row: InstallationToken, public_key: str, machine: Machine, *, by: Caller, now: datetime
+) -> Spoke:
+    if public_key == hub.public_key:
+        raise InvalidPublicKey("That is the hub's own public key.")
+    if Peer.objects.filter(live_key=public_key).exists():
+        raise PublicKeyInUse
+    redeem_token(row=row, by=by, now=now)
+    spoke = Spoke.objects.create(
+        id=row.spoke_id,
+        token=row,
+        peer=add_peer(public_key=public_key, allowed_ips=f"{row.address}/32"),
+        name=row.spoke_name,
+        registered_at=now,
+        registered_from=by.address,
+        **_as_fields(machine, by, now),
+    )
+    spoke.status, spoke.last_handshake = Status.PENDING.value, None
+    facts = {"address": row.address, "publicKey": public_key, "os": machine.os.value, "token": str(row.pk)}
+    _record("spoke.registered", spoke, by, now, **facts)
+    return spoke
+
+
+def _as_fields(machine: Machine, by: Caller, now: datetime) -> dict[str, Any]:
+    cluster = None
+    if machine.is_proxmox and machine.cluster_name:
+        cluster = join_cluster(
+            name=machine.cluster_name,
+            fingerprint=machine.cluster_fingerprint or None,
+            known_nodes=machine.cluster_members,
+            by=by,
+            now=now,
+        )
+    return {
+        "os": machine.os,
+        "is_proxmox": machine.is_proxmox,
+        "proxmox_cluster": cluster,
+        "proxmox_node_name": machine.node_name,
+        "proxmox_version": machine.proxmox_version,
+        "metadata": machine.metadata,
+    }
+
+
+# --- Confirm ------------------------------------------------------------------------------------------------------
+
+
+def confirm_node(*, cluster_id: UUID, spoke_id: UUID, by: Caller, now: datetime) -> None:
+    """An operator says that this spoke is a node of this cluster. Raises SpokeNotFound when it does not claim to be."""
+    with transaction.atomic():
+        lock_hub()
+        node = Spoke.objects.live().filter(id=spoke_id, proxmox_cluster_id=cluster_id).first()
+        if node is None:
+            raise SpokeNotFound("There is no such node in this cluster.")
+        if Spoke.objects.filter(pk=node.pk, confirmed=False).update(confirmed=True):
+            _record("node.confirmed", node, by, now, cluster=str(cluster_id))
+
+
+# --- Remove -------------------------------------------------------------------------------------------------------
+
+
+def remove_spoke(*, spoke_id: UUID, by: Caller, now: datetime) -> bool:
+    """Removes one spoke; tells whether the agent has confirmed that its peer is off. Raises SpokeNotFound."""
+    if not Spoke.objects.live().filter(id=spoke_id).exists():
+        raise SpokeNotFound
+    return remove_spokes(spoke_ids=[spoke_id], by=by, now=now)
+
+
+def remove_spokes(*, spoke_ids: Sequence[UUID], by: Caller, now: datetime) -> bool:
+    """Removes the live ones among these: peers off, leases back, cluster links cleared. Waits for the agent once."""
+    with transaction.atomic():
+        lock_hub()
+        spokes = list(Spoke.objects.live().select_related("token").filter(id__in=spoke_ids))
+        if not spokes:
+            raise SpokeNotFound
+        generation = remove_peers([spoke.peer_id for spoke in spokes], now=now)
+        Spoke.objects.filter(id__in=[spoke.id for spoke in spokes]).update(
+            removed_at=now, proxmox_cluster=None, confirmed=False
+        )
+        for spoke in spokes:
+            release_lease(spoke.token, now=now)
+            _record("spoke.removed", spoke, by, now, address=spoke.token.address)
+    return wait_until_applied(generation, seconds=REMOVE_WAIT_SECONDS)
+
+
+def _record(event: str, spoke: Spoke, by: Caller, now: datetime, **details: Any) -> None:
+    audit.record(event, by=by, about=spoke.name, now=now, spoke=str(spoke.id), **details)
