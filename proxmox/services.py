@@ -2,16 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
+from django.db import transaction
+
+from hubproject import audit
+from hubproject.audit import Caller
+from proxmox.errors import ClusterNotEmpty, ClusterNotFound
 from proxmox.models import Cluster
 
 
-def join_cluster(*, name: str, fingerprint: str | None, known_nodes: Sequence[str], now: datetime) -> Cluster:
+def join_cluster(
+    *, name: str, fingerprint: str | None, known_nodes: Sequence[str], by: Caller, now: datetime
+) -> Cluster:
     """The cluster a reporting node belongs to, made when there is none; in the caller's transaction, under its lock.
 
     `fingerprint` is 64 hex digits or None when the node could not read it.
     """
     cluster = _by_fingerprint(name, fingerprint) if fingerprint else _by_name(name)
+    is_new = cluster is None
     if cluster is None:
         cluster = Cluster(cluster_name=name, created_at=now)
     if fingerprint:
@@ -20,6 +29,8 @@ def join_cluster(*, name: str, fingerprint: str | None, known_nodes: Sequence[st
         cluster.known_nodes = list(known_nodes)
     cluster.updated_at = now
     cluster.save()
+    if is_new:
+        audit.record("cluster.found", by=by, about=name, now=now, cluster=str(cluster.id), fingerprint=fingerprint)
     return cluster
 
 
@@ -34,3 +45,34 @@ def _by_name(name: str) -> Cluster | None:
     if len(candidates) == 1:
         return candidates[0]
     return Cluster.objects.filter(cluster_name=name, fingerprint=None).first()
+
+
+def get_cluster(cluster_id: UUID, *, now: datetime) -> Cluster:
+    """The cluster with its counts; raises ClusterNotFound."""
+    cluster = Cluster.objects.with_counts(now).filter(id=cluster_id).first()
+    if cluster is None:
+        raise ClusterNotFound
+    return cluster
+
+
+def describe_cluster(*, cluster_id: UUID, by: Caller, now: datetime, **words: str) -> Cluster:
+    """Sets `datacenter` and `description`, whichever is given. Raises ClusterNotFound."""
+    with transaction.atomic():
+        changed = Cluster.objects.filter(id=cluster_id).update(updated_at=now, **words)
+        if not changed:
+            raise ClusterNotFound
+        cluster = get_cluster(cluster_id, now=now)
+        audit.record("cluster.changed", by=by, about=cluster.cluster_name, now=now, cluster=str(cluster_id), **words)
+    return cluster
+
+
+def delete_cluster(*, cluster_id: UUID, by: Caller, now: datetime) -> None:
+    """Forgets a cluster that has no nodes left. Raises ClusterNotFound or ClusterNotEmpty."""
+    with transaction.atomic():
+        cluster = Cluster.objects.select_for_update().filter(id=cluster_id).first()
+        if cluster is None:
+            raise ClusterNotFound
+        if cluster.nodes.exists():
+            raise ClusterNotEmpty
+        cluster.delete()
+        audit.record("cluster.deleted", by=by, about=cluster.cluster_name, now=now, cluster=str(cluster_id))
