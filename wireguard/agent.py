@@ -28,6 +28,8 @@ from wireguard.services import wanted_interface
 from wireguard.wakeup import Wakeup
 
 LOOK_SECONDS = 10.0
+# After a newcomer: somebody is watching the dashboard for its first handshake.
+LOOK_AFTER_NEWCOMER_SECONDS = 2.0
 BEAT_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 UNMANAGED_RETRY_SECONDS = 10.0
@@ -167,6 +169,8 @@ class Agent:
         remove = tuple({key for key, _, live_key in changes if not live_key} - put.keys())
         if self._brought_up is not None:
             self._service.apply(self._brought_up.name, Difference(remove, tuple(put.values())))
+        if put:
+            self._next_look = min(self._next_look, self._monotonic() + LOOK_AFTER_NEWCOMER_SECONDS)
         self._applied = generation
 
     # --- Looking --------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from wireguard import firewall
@@ -148,9 +147,8 @@ class WgBackend:
 
     def delete_interface(self, name: str) -> None:
         self._run_on(name, ["ip", "link", "delete", "dev", name])
-        # wireguard-go takes its control socket away a moment later; a successor must not meet it.
-        control_socket = Path("/run/wireguard") / f"{name}.sock"
-        self._wait_until(lambda: not self.interface_exists(name) and not control_socket.exists())
+        # wireguard-go ends a moment later; a successor of the same name would find its control socket in use.
+        self._wait_until(lambda: not self.interface_exists(name) and not _answers(f"/run/wireguard/{name}.sock"))
 
     def configure(self, name: str, config_text: str) -> None:
         # 10 000 peers take wireguard-go over a second on a small machine, so a long text may take longer.
@@ -218,6 +216,8 @@ class WgBackend:
             raise BackendUnavailable(f"wireguard-go could not create {name}: it needs CAP_NET_ADMIN and /dev/net/tun.")
         if not self._wait_until(lambda: self.interface_exists(name)):
             raise BackendError(f"wireguard-go started, but the interface {name} did not appear.")
+        # Its daemon answers only once it is ready; deleted before that, the interface would leave its socket behind.
+        self._run_on(name, ["wg", "show", name, "listen-port"])
 
     def _wait_until(self, holds: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + self._timeout
@@ -279,6 +279,11 @@ class WgBackend:
             problem = _start_problem(arguments, error)
         # Raised out here because a timeout's exception carries what the program printed, keys included.
         raise problem
+
+
+def _answers(control_socket: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(control_socket) == 0
 
 
 def _start_problem(arguments: list[str], error: OSError | subprocess.TimeoutExpired) -> BackendError:

@@ -17,6 +17,22 @@ class HubAlreadyInitialized(HubError):
     recovery_hint = "Use GET /api/hub/config to see it."
 
 
+class SealingKeyUnusable(HubError):
+    status = 500
+    code = "SEALING_KEY_UNUSABLE"
+    sentence = "The sealing key cannot be used."
+    recovery_hint = "Put the right key in HUB_SEALING_KEY or sealing.key; a new one is never made in its place."
+
+
+class NetworkInUse(HubError):
+    status = 409
+    code = "NETWORK_IN_USE"
+    sentence = "The network cannot change while spokes or open install commands have addresses in it."
+    recovery_hint = (
+        "Remove the spokes and revoke the open install commands first; expired ones are freed by purge_tokens."
+    )
+
+
 class InvalidPublicKey(HubError):
     code = "INVALID_PUBLIC_KEY"
     sentence = "That is not a public key of WireGuard."

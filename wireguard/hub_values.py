@@ -5,12 +5,11 @@ Every function raises ValueError with a sentence for the person who wrote the va
 
 import re
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Network, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
-_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", re.ASCII)
 SMALLEST_PREFIX_LENGTH = 8
 LARGEST_PREFIX_LENGTH = 30
 
@@ -58,9 +57,14 @@ def _ipv6(text: str) -> IPv6Address:
         address = IPv6Address(text)
     except ValueError:
         raise ValueError("Must be host:port; what stands in the brackets is not an IPv6 address.") from None
-    if address.scope_id is not None:
-        raise ValueError("An address with a scope is good on one machine only.")
+    _refuse_scope(address)
     return address
+
+
+def _refuse_scope(address: IPv4Address | IPv6Address) -> None:
+    """A scope (`fe80::1%eth0`) names an interface of one machine, and may be any text at all."""
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        raise ValueError("An address with a scope is good on one machine only.")
 
 
 def _is_misspelt_address(host: str) -> bool:
@@ -75,9 +79,11 @@ def _is_misspelt_address(host: str) -> bool:
 def parse_dns_server(text: str) -> str:
     """The address of a DNS server."""
     try:
-        return str(ip_address(text))
+        address = ip_address(text)
     except ValueError:
         raise ValueError(f"{text!r} is not the address of a DNS server.") from None
+    _refuse_scope(address)
+    return str(address)
 
 
 def parse_domain(text: str) -> str:
@@ -85,13 +91,6 @@ def parse_domain(text: str) -> str:
     if not _HOST_NAME.fullmatch(text):
         raise ValueError(f"{text!r} is not a domain name.")
     return text.lower()
-
-
-def parse_interface_name(text: str) -> str:
-    """The name of a network interface, 15 characters at most as the kernel has it."""
-    if not _INTERFACE.fullmatch(text):
-        raise ValueError("Must be 1 to 15 letters, digits, '.', '_' or '-', such as wg0.")
-    return text
 
 
 def parse_each(parse: Callable[[str], str], most: int = 8) -> Callable[[Iterable[str]], list[str]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from hubproject.api import PageParameters, StrictSerializer
+from hubproject.api import PageOut, PageParameters, StrictSerializer
 from wireguard.models import HubConfig
 
 
@@ -20,9 +20,17 @@ class InitializeHub(StrictSerializer):
     persistentKeepalive = serializers.IntegerField(required=False)
 
 
+class UpdateHub(InitializeHub):
+    """The body of PUT /api/hub/config: any of the fields, and read-only ones as they are."""
+
+    networkCIDR = serializers.CharField(max_length=43, required=False)
+    endpoint = serializers.CharField(max_length=261, required=False)
+
+
 class HubConfigOut(serializers.ModelSerializer[HubConfig]):
     """hubConfig of API.md. The private key is not a field of anything that answers."""
 
+    id = serializers.IntegerField()
     interfaceName = serializers.CharField(source="interface_name")
     interfaceAddress = serializers.CharField(source="interface_address")
     interfaceAddress6 = serializers.SerializerMethodField(help_text="Null while the hub has no IPv6 prefix.")
@@ -30,7 +38,9 @@ class HubConfigOut(serializers.ModelSerializer[HubConfig]):
     publicKey = serializers.CharField(source="public_key")
     networkCIDR = serializers.CharField(source="network_cidr")
     networkCIDR6 = serializers.SerializerMethodField(help_text="Null while the hub has no IPv6 prefix.")
-    dnsDomains = serializers.JSONField(source="dns_domains")
+    dns = serializers.ListField(child=serializers.CharField())
+    dnsDomains = serializers.ListField(source="dns_domains", child=serializers.CharField())
+    mtu = serializers.IntegerField()
     persistentKeepalive = serializers.IntegerField(source="persistent_keepalive")
     spokeToSpoke = serializers.CharField(source="spoke_to_spoke")
     createdAt = serializers.DateTimeField(source="created_at")
@@ -72,9 +82,9 @@ class PeerOut(serializers.Serializer[Any]):
     """A peer as the agent last saw it; rows are dicts, so that a page of a thousand stays cheap."""
 
     publicKey = serializers.CharField(source="public_key")
-    endpoint = serializers.CharField(source="status__endpoint")
+    endpoint = serializers.CharField(source="status__endpoint", allow_null=True)
     allowedIPs = serializers.SerializerMethodField()
-    latestHandshake = serializers.DateTimeField(source="status__latest_handshake_at")
+    latestHandshake = serializers.DateTimeField(source="status__latest_handshake_at", allow_null=True)
     transferRx = serializers.SerializerMethodField()
     transferTx = serializers.SerializerMethodField()
     persistentKeepalive = serializers.IntegerField(source="persistent_keepalive")
@@ -87,3 +97,20 @@ class PeerOut(serializers.Serializer[Any]):
 
     def get_transferTx(self, peer: dict[str, Any]) -> int:
         return peer["status__transfer_tx"] or 0
+
+
+class HubStatusOut(PageOut):
+    """The answer of GET /api/hub/status."""
+
+    interface = serializers.CharField()
+    interfaceUp = serializers.BooleanField()
+    publicKey = serializers.CharField()
+    listenPort = serializers.IntegerField()
+    peerCount = serializers.IntegerField()
+    generation = serializers.IntegerField()
+    appliedGeneration = serializers.IntegerField()
+    syncedAt = serializers.DateTimeField(allow_null=True)
+    agent = serializers.CharField()
+    hold = serializers.BooleanField()
+    differences = serializers.ListField(child=serializers.CharField())
+    peers = PeerOut(many=True)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,14 @@ from hubproject import audit
 from hubproject.audit import Caller
 from hubproject.errors import InvalidFields
 from hubproject.secret_files import create_private_file
-from wireguard.configtext import WantedInterface
-from wireguard.errors import HubAlreadyInitialized, HubNotInitialized
+from wireguard.configtext import WantedInterface, check_interface_name
+from wireguard.errors import HubAlreadyInitialized, HubNotInitialized, NetworkInUse, SealingKeyUnusable
 from wireguard.hub_values import (
     in_range,
     parse_dns_server,
     parse_domain,
     parse_each,
     parse_endpoint,
-    parse_interface_name,
     parse_network,
 )
 from wireguard.keys import generate_private_key, public_key_of
@@ -91,7 +91,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "dnsDomains": parse_each(parse_domain),
     "mtu": in_range(1280, 65456),
     "persistentKeepalive": in_range(0, 65535),
-    "interfaceName": parse_interface_name,
+    "interfaceName": check_interface_name,
 }
 
 
@@ -106,6 +106,54 @@ def checked_values(**written: Any) -> dict[str, Any]:
     if problems:
         raise InvalidFields(problems)
     return values
+
+
+def update_hub(*, by: Caller, now: datetime, **written: Any) -> HubConfig:
+    """Changes what is written, by its names on the wire; the agent brings the interface in line.
+
+    Raises InvalidFields, HubNotInitialized, or NetworkInUse when the network would change under a lease.
+    """
+    values = checked_values(**written)
+    with transaction.atomic():
+        hub = lock_hub()
+        columns = {_COLUMNS[name]: value for name, value in values.items()}
+        changed = {name: value for name, value in columns.items() if str(getattr(hub, name)) != str(value)}
+        if network := changed.get("network_cidr"):
+            _move_to_network(hub, network)
+        for name, value in changed.items():
+            setattr(hub, name, str(value) if name == "network_cidr" else value)
+        if changed:
+            hub.updated_at = now
+            hub.save(update_fields=[*changed, "interface_address", "next_host", "updated_at"])
+            hub.generation = _next_generation()
+            audit.record(
+                "hub.changed",
+                by=by,
+                about="hub",
+                now=now,
+                changed={name: str(value) for name, value in changed.items()},
+            )
+    return hub
+
+
+# Where each value is kept, by its name on the wire.
+_COLUMNS = {
+    "networkCIDR": "network_cidr",
+    "endpoint": "endpoint",
+    "listenPort": "listen_port",
+    "dns": "dns",
+    "dnsDomains": "dns_domains",
+    "mtu": "mtu",
+    "persistentKeepalive": "persistent_keepalive",
+}
+
+
+def _move_to_network(hub: HubConfig, network: IPv4Network) -> None:
+    if hub.tokens.filter(lease_host__isnull=False).exists():
+        raise NetworkInUse
+    hub.resting_addresses.all().delete()
+    hub.interface_address = f"{network[1]}/{network.prefixlen}"
+    hub.next_host = 2
 
 
 def _create_hub(values: dict[str, Any], now: datetime) -> HubConfig:
@@ -131,14 +179,23 @@ def _create_hub(values: dict[str, Any], now: datetime) -> HubConfig:
 def _sealing_public_half() -> str:
     """The half that seals. Made here, with its private half, only when neither was ever made: before the first hub."""
     public_file: Path = settings.HUB_DATA_DIR / "sealing.pub"
-    if public_file.exists():
-        return public_file.read_text().strip()
+    if not public_file.exists():
+        if not sealing_private_half():
+            create_private_file(settings.HUB_DATA_DIR / "sealing.key", generate_sealing_key() + "\n")
+        create_private_file(public_file, _public_half_of(sealing_private_half()) + "\n")
+    public_half = public_file.read_text().strip()
     private_half = sealing_private_half()
-    if not private_half:
-        create_private_file(settings.HUB_DATA_DIR / "sealing.key", generate_sealing_key() + "\n")
-        private_half = sealing_private_half()
-    create_private_file(public_file, sealing_public_half(private_half) + "\n")
-    return public_file.read_text().strip()
+    # What is sealed with one key cannot be opened with another; better to say so before there is a hub.
+    if private_half and _public_half_of(private_half) != public_half:
+        raise SealingKeyUnusable("The sealing key at hand does not belong to sealing.pub.")
+    return public_half
+
+
+def _public_half_of(private_half: str) -> str:
+    try:
+        return sealing_public_half(private_half)
+    except SealingError as problem:
+        raise SealingKeyUnusable(str(problem)) from None
 
 
 def sealing_private_half() -> str:

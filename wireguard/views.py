@@ -5,24 +5,24 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from hubproject.access import ANYONE, role_of, setup_code_matches
-from hubproject.api import caller, now, page_of
+from hubproject.api import body_of, caller, now, page_of, without_unchanged
 from hubproject.errors import NotAuthenticated, PermissionRefused
 from hubproject.models import Role
 from wireguard.models import AgentState, Peer
-from wireguard.serializers import HubConfigOut, InitializeHub, PeerOut, StatusParameters
-from wireguard.services import get_hub, initialize_hub
+from wireguard.serializers import HubConfigOut, HubStatusOut, InitializeHub, StatusParameters, UpdateHub
+from wireguard.services import get_hub, initialize_hub, update_hub
 
 
 class HubViewSet(ViewSet):
     """The hub's set-up and what the agent says of it."""
 
     # Before there is a hub, the setup code opens `initialize`; the view itself sees to that.
-    roles = {"initialize": ANYONE, "config": Role.VIEWER, "status": Role.VIEWER}
+    roles = {"initialize": ANYONE, "config": Role.VIEWER, "update": Role.ADMIN, "status": Role.VIEWER}
 
     def initialize(self, request: Request) -> Response:
         """Makes the hub's keys and configuration, once."""
         actor = _initializer(request)
-        values = InitializeHub(data=request.data).values()
+        values = InitializeHub(data=body_of(request)).values()
         hub = initialize_hub(
             network_cidr=values["networkCIDR"],
             endpoint=values["endpoint"],
@@ -40,6 +40,13 @@ class HubViewSet(ViewSet):
         """The hub's configuration, without its private key."""
         return Response(HubConfigOut(get_hub()).data)
 
+    def update(self, request: Request) -> Response:
+        """Changes any of the writable fields."""
+        shown = HubConfigOut(get_hub()).data
+        values = UpdateHub(data=without_unchanged(body_of(request), shown, UpdateHub)).values()
+        hub = update_hub(**values, by=caller(request), now=now())
+        return Response({"success": True, "hubConfig": HubConfigOut(hub).data})
+
     def status(self, request: Request) -> Response:
         """The interface and its peers as the agent last saw them."""
         parameters = StatusParameters.read(request)
@@ -52,7 +59,7 @@ class HubViewSet(ViewSet):
         for peer in peers:
             peer["persistent_keepalive"] = hub.persistent_keepalive
         word = agent.word(generation=hub.generation, now=now())
-        return Response(
+        answer = HubStatusOut(
             {
                 "interface": hub.interface_name,
                 "interfaceUp": agent.interface_up and word != "down",
@@ -65,10 +72,11 @@ class HubViewSet(ViewSet):
                 "agent": word,
                 "hold": False,
                 "differences": [agent.problem] if agent.problem else [],
-                "peers": PeerOut(peers, many=True).data,
+                "peers": peers,
                 **page,
             }
         )
+        return Response(answer.data)
 
 
 def _initializer(request: Request) -> str | None:

@@ -207,6 +207,19 @@ def test_a_second_look_in_a_row_does_nothing(make_agent, backend, clock, hub):
     assert not AuditEvent.objects.filter(event="drift.repaired").exists()
 
 
+def test_a_newcomer_is_looked_for_before_the_next_regular_look(make_agent, backend, clock, hub):
+    agent = make_agent()
+    agent.turn()
+    finish_look(agent)
+    newcomer = want_peer(2)
+    agent.turn()
+    backend.hear("wg0", heard(newcomer, at=timezone.now()))
+    clock.now += 2
+    agent.turn()
+    finish_look(agent)
+    assert PeerStatus.objects.filter(peer=newcomer).exists()
+
+
 # --- Repairing ------------------------------------------------------------------------------------------------------
 
 

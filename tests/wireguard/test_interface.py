@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -362,6 +363,15 @@ def test_a_firewall_changed_by_hand_is_seen_and_put_right(machine, command):
     assert service.is_right(HUB, service.observe("wg0")) == ["firewall"]
     service.apply_firewall("wg0")
     assert service.is_right(HUB, service.observe("wg0")) == []
+
+
+@pytest.mark.journey
+def test_a_deleted_interface_has_left_no_control_socket_to_meet(machine):
+    for _ in range(15):
+        machine.create_interface("wg0")
+        assert Path("/run/wireguard/wg0.sock").exists()
+        machine.delete_interface("wg0")
+        assert not Path("/run/wireguard/wg0.sock").exists()
 
 
 @pytest.mark.journey

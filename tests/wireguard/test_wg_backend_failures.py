@@ -3,12 +3,14 @@
 `lo` serves as an interface that is there, `wg-none` as one that is not.
 """
 
+import socket
 import time
 import traceback
 from pathlib import Path
 
 import pytest
 
+from tests.wireguard.own_namespace import own_namespace
 from wireguard.backends import BackendError, BackendUnavailable, InterfaceMissing, WgBackend
 from wireguard.configtext import Difference, WantedInterface, WantedPeer, setconf_text
 from wireguard.firewall import ruleset_text
@@ -246,6 +248,17 @@ def test_an_interface_that_does_not_appear_is_not_waited_for_for_ever(machine):
     machine.play("wireguard-go", "exit 0")
     with pytest.raises(BackendError, match="the interface wg-none did not appear"):
         machine.backend.create_interface("wg-none")
+
+
+@pytest.mark.journey
+def test_deleting_waits_while_the_old_daemon_still_answers(machine):
+    machine.play("ip", "exit 0")
+    with own_namespace(), socket.socket(socket.AF_UNIX) as old_daemon:
+        old_daemon.bind("/run/wireguard/wg-none.sock")
+        old_daemon.listen()
+        started = time.monotonic()
+        WgBackend(path=str(machine.directory), timeout=0.2).delete_interface("wg-none")
+        assert time.monotonic() - started >= 0.2
 
 
 @pytest.mark.parametrize("name", ["--help", "wg 0", "wg0;reboot", "", "../x"])

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from hubproject.audit import Caller
+from hubproject.audit import command_caller
 from wireguard.services import initialize_hub
 
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             mtu=options["mtu"],
             persistent_keepalive=options["keepalive"],
             interface_name=options["interface"],
-            by=Caller(actor="command"),
+            by=command_caller(),
             now=timezone.now(),
         )
         self.stdout.write(f"The hub is {hub.interface_address} on {hub.interface_name}, endpoint {hub.endpoint}.")
