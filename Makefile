@@ -7,9 +7,9 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables curl procps
-TEST_PACKAGES := $(TUNNEL_PACKAGES) postgresql shellcheck strace busybox
+TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck strace busybox util-linux
 
-.PHONY: help setup demo run test check lock clean
+.PHONY: help setup demo run test check prove schema lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -49,8 +49,15 @@ test: .venv/dev ## everything that guards this project, real tunnels and Postgre
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory check
 	@.venv/bin/coverage run -m pytest
-	@.venv/bin/coverage combine --quiet 2>/dev/null || true
+	@$(PY) -m tests.postgres .venv/bin/coverage run --append -m pytest -m django_db
 	@.venv/bin/coverage report
+
+prove: .venv/dev ## the guarantees at full size: races, generated calls, tamperings, on SQLite and PostgreSQL
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@$(PY) -m tests.prove
+
+schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it
+	@$(PY) manage.py spectacular --settings tests.settings --validate --fail-on-warn --file tests/data/openapi.yaml
 
 lock: .venv/bin/pip ## renew both lock files from pyproject.toml
 	@.venv/bin/pip install --quiet uv

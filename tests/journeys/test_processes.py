@@ -1,0 +1,111 @@
+"""Web and agent as real processes: how fast a change arrives, what a kill leaves, what web never does."""
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.live import LiveHub, end, live_hub
+from wireguard.keys import generate_private_key, public_key_of
+
+# Marked for the database so that the run on PostgreSQL takes them along; they use databases of their own.
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[LiveHub]:
+    with live_hub(tmp_path) as hub:
+        yield hub
+
+
+def enrol(hub: LiveHub, name: str) -> tuple[int, dict]:
+    status, issued = hub.call("POST", "/api/installation/token", {"spokeName": name}, role="operator")
+    assert status == 201, issued
+    key = public_key_of(generate_private_key())
+    body = {"token": issued["token"]["token"], "publicKey": key, "os": "linux"}
+    return hub.call("POST", "/api/spoke/register", body)
+
+
+def test_register_and_remove_are_answered_once_the_agent_has_applied_them(hub):
+    hub.start_web()
+    hub.start_agent()
+    hub.wait_for(lambda: hub.health() == "ok")
+    status, answer = enrol(hub, "laptop-001")
+    assert (status, answer["peerApplied"]) == (201, True)
+    status, answer = hub.call("DELETE", f"/api/spoke/{answer['spokeId']}", role="operator")
+    assert (status, answer["peerRemoved"]) == (200, True)
+
+
+def test_without_an_agent_registering_does_not_wait(hub):
+    hub.start_web()
+    started = time.monotonic()
+    answers = [enrol(hub, f"laptop-{number}") for number in range(5)]
+    assert [(status, answer["peerApplied"], answer["status"]) for status, answer in answers] == [
+        (201, False, "pending")
+    ] * 5
+    assert time.monotonic() - started < 5  # five waits of a second each would be longer
+
+
+def test_a_stopped_agent_does_not_stop_the_site(hub):
+    hub.start_web()
+    agent = hub.start_agent()
+    hub.wait_for(lambda: hub.health() == "ok")
+    time.sleep(2)  # not while it writes: a stopped process keeps the lock of SQLite, as any would
+    agent.send_signal(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            enrolments = [pool.submit(enrol, hub, f"laptop-{number}") for number in range(8)]
+            started = time.monotonic()
+            assert hub.call("GET", "/api/healthz")[0] == 200
+            assert time.monotonic() - started < 1
+            assert {enrolment.result()[0] for enrolment in enrolments} == {201}
+    finally:
+        agent.send_signal(signal.SIGCONT)
+    hub.wait_for(lambda: hub.health() == "ok")
+
+
+def test_an_agent_killed_amid_registrations_converges_at_its_next_start(hub):
+    hub.start_web()
+    agent = hub.start_agent()
+    hub.wait_for(lambda: hub.health() == "ok")
+    with ThreadPoolExecutor(4) as pool:
+        enrolments = [pool.submit(enrol, hub, f"laptop-{number}") for number in range(16)]
+        agent.kill()
+        agent.wait()
+        assert {enrolment.result()[0] for enrolment in enrolments} == {201}
+    hub.start_agent()
+    hub.wait_for(lambda: hub.health() == "ok")
+    status = hub.call("GET", "/api/hub/status", role="viewer")[1]
+    assert status["peerCount"] == 16
+    assert status["appliedGeneration"] == status["generation"] == 17
+
+
+def test_the_agent_ends_cleanly_on_sigterm(hub):
+    agent = hub.start_agent()
+    hub.wait_for(lambda: "agent started" in (hub.home / "log").read_text())
+    end(agent)
+    assert agent.returncode == 0
+    assert "agent stopped" in (hub.home / "log").read_text()
+
+
+def test_web_starts_no_process_in_twenty_registrations(hub, tmp_path):
+    trace = tmp_path / "trace"
+    hub.start_web(under=["strace", "-f", "-qq", "-e", "trace=execve", "-o", str(trace)])
+    before = trace.read_text()
+    assert "gunicorn" in before  # the trace does see what is started
+    for number in range(20):
+        assert enrol(hub, f"laptop-{number}")[0] == 201
+    assert trace.read_text() == before
+
+
+def test_no_log_holds_a_token(hub):
+    hub.start_web()
+    _, issued = hub.call("POST", "/api/installation/token", {"spokeName": "laptop-001"}, role="operator")
+    secret = issued["token"]["token"]
+    for _ in range(2):
+        hub.call("GET", f"/api/installation/script/{secret}?platform=linux")
+    hub.call("GET", f"/api/installation/script/{secret}/nothing-here")
+    assert secret not in (hub.home / "log").read_text()
