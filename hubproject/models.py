@@ -20,8 +20,20 @@ class Role(models.TextChoices):
 
 
 class AuditEvent(models.Model):
-    """One thing that happened."""
+    """One thing that happened. Rows are chained, and triggers of the database refuse to change or delete them.
 
+    `hash` is the SHA-256, as 64 hex digits, of the UTF-8 text of this JSON list, written with sorted keys, without
+    spaces, and with letters beyond ASCII as they are:
+
+        [id, previous_hash, at, event, actor, object, source_address, user_agent, details]
+
+    `id` counts from 1 without a gap; `previous_hash` is the `hash` of the row before, 64 zeros in the first;
+    `at` reads `2026-03-01T12:00:00.000000+00:00`, always UTC and always six digits; `source_address` is null or
+    the address as Python's `ipaddress` spells it. Details hold text, integers, booleans, null, lists and objects.
+    """
+
+    # Given by the chain's head; the database's own counters have gaps after rollbacks.
+    id = models.BigIntegerField("number", primary_key=True)
     at = models.DateTimeField()
     event = models.CharField(max_length=60)
     actor = models.CharField(max_length=200)
@@ -29,13 +41,38 @@ class AuditEvent(models.Model):
     source_address = models.GenericIPAddressField(null=True)
     user_agent = models.CharField(max_length=300)
     details = models.JSONField(default=dict)
+    previous_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
 
     class Meta:
         db_table = "audit_events"
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["at"], name="audit_events_at"),
+            models.Index(fields=["event"], name="audit_events_event"),
+            models.Index(fields=["actor"], name="audit_events_actor"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event} {self.object}"
+
+
+class AuditHead(models.Model):
+    """The end of the audit log: the number and hash of its last event, so that a cut-off tail is noticed.
+
+    One row, moved in the transaction of each event, and the lock that lets one writer at a time append.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    number = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "audit_head"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="audit_head_is_one_row")]
+
+    def __str__(self) -> str:
+        return f"event {self.number}"
 
 
 class ApiKey(models.Model):

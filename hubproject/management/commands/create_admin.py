@@ -6,19 +6,28 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from hubproject.access import create_admin
-from hubproject.audit import Caller
+from hubproject.accounts import create_admin, reset_admin
+from hubproject.audit import command_caller
 
 
 class Command(BaseCommand):
-    help = "Creates an admin. The password is read from standard input, or asked for on a terminal; never an argument."
+    help = (
+        "Creates an admin. The password is read from standard input, or asked for on a terminal; never an argument. "
+        "With --reset it lets a user in again who is locked out."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the user name")
+        parser.add_argument(
+            "--reset",
+            action="store_true",
+            help="the user exists: give the new password, make an active admin of him, remove his second factors",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            create_admin(username=options["name"], password=_password(), by=Caller(actor="command"), now=timezone.now())
+            make = reset_admin if options["reset"] else create_admin
+            make(username=options["name"], password=_password(), by=command_caller(), now=timezone.now())
         except ValidationError as problem:
             raise CommandError(" ".join(problem.messages)) from None
         self.stdout.write(f"{options['name']} is an admin.")

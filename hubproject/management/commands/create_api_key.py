@@ -4,8 +4,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from hubproject.access import create_api_key
-from hubproject.audit import Caller
+from hubproject.audit import command_caller
 from hubproject.models import Role
+
+LONGEST_DAYS = 3650
 
 
 class Command(BaseCommand):
@@ -17,13 +19,13 @@ class Command(BaseCommand):
         parser.add_argument("--expires-days", type=int, help="days until it expires; never if left out")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["expires_days"] is not None and options["expires_days"] < 1:
-            raise CommandError("--expires-days must be at least 1.")
+        if options["expires_days"] is not None and not 1 <= options["expires_days"] <= LONGEST_DAYS:
+            raise CommandError(f"--expires-days must be between 1 and {LONGEST_DAYS} days.")
         secret = create_api_key(
             name=options["name"],
             role=Role(options["role"]),
             expires_in_days=options["expires_days"],
-            by=Caller(actor="command"),
+            by=command_caller(),
             now=timezone.now(),
         )
         self.stdout.write(secret)
