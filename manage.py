@@ -17,12 +17,14 @@ def main() -> int:
     try:
         execute_from_command_line(sys.argv)
     except HubError as refusal:
-        sys.stderr.write(f"{refusal.sentence} {refusal.recovery_hint}\n")
+        sys.stderr.write(f"{refusal.line()}\n")
     except ImproperlyConfigured as mistake:
         sys.stderr.write(f"{mistake}\n")
     except DatabaseError as failure:
         reason = str(failure).strip().splitlines()[0]
         sys.stderr.write(f"The database did not answer as expected ({reason}). Has `manage.py migrate` been run?\n")
+    except SystemExit as end:
+        return 1 if end.code else 0
     else:
         return 0
     return 1

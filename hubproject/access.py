@@ -6,20 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from hubproject import audit
 from hubproject.audit import Caller
-from hubproject.errors import HubError, MethodNotAllowed, NotAuthenticated
+from hubproject.errors import HubError, InvalidFields, MethodNotAllowed, NotAuthenticated, PermissionRefused
 from hubproject.models import ApiKey, Role, Setup
 
 KEY_START = "wgh_"
+LONGEST_KEY_NAME = 63
 LAST_USE_RESOLUTION = timedelta(minutes=1)
 # What a view declares for a call that needs nobody.
 ANYONE = "anyone"
@@ -30,13 +35,6 @@ class ApiKeyNameInUse(HubError):
     code = "API_KEY_NAME_IN_USE"
     sentence = "A live API key already has that name."
     recovery_hint = "Choose another name, or revoke that key first."
-
-
-class UserNameInUse(HubError):
-    status = 409
-    code = "USER_NAME_IN_USE"
-    sentence = "A user of that name exists already."
-    recovery_hint = "Choose another name."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +61,14 @@ def role_of(user: AbstractBaseUser | AnonymousUser | ApiKeyUser) -> Role | None:
     """The highest role of a signed-in user or API key; None for nobody and for users without a role."""
     if isinstance(user, ApiKeyUser):
         return user.role
-    if not isinstance(user, User) or not user.is_active:
-        return None
+    return role_given_to(user) if isinstance(user, User) and user.is_active else None
+
+
+def role_given_to(user: User) -> Role | None:
+    """The role a user has while he is active."""
     if user.is_superuser:
         return Role.ADMIN
-    names = set(user.groups.values_list("name", flat=True))
+    names = {group.name for group in user.groups.all()}
     return max((role for role in Role if role.value in names), key=lambda role: role.rank, default=None)
 
 
@@ -76,13 +77,34 @@ class RoleRequired(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         action = getattr(view, "action", None)
-        if action is None:
+        if action in {None, "metadata"}:  # DRF's name for OPTIONS, which says nothing here
             raise MethodNotAllowed
         needed = getattr(view, "roles", {}).get(action)
         if needed == ANYONE:
             return True
         role = role_of(request.user)
         return needed is not None and role is not None and role.includes(needed)
+
+
+# --- Sessions -----------------------------------------------------------------------------------------------------
+
+
+def has_second_factor(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether signing in takes this user more than a password."""
+    return bool(is_mfa_enabled(user, [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]))
+
+
+class DashboardSession(SessionAuthentication):
+    """The session of the dashboard. Where a second factor is required, one signed in without is refused."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        found = super().authenticate(request)
+        if found and settings.HUB_REQUIRE_MFA and not has_second_factor(found[0]):
+            raise PermissionRefused(
+                "This hub requires a second factor, and you have none yet.",
+                recovery_hint="Open /account and add an authenticator app or a passkey.",
+            )
+        return found
 
 
 # --- API keys -----------------------------------------------------------------------------------------------------
@@ -114,8 +136,11 @@ def live_api_key(secret: str, *, now: datetime) -> ApiKey | None:
     return key
 
 
+@transaction.atomic
 def create_api_key(*, name: str, role: Role, by: Caller, now: datetime, expires_in_days: int | None = None) -> str:
-    """Makes a key and returns its secret, which is kept nowhere."""
+    """Makes a key and returns its secret, which is kept nowhere. Raises InvalidFields or ApiKeyNameInUse."""
+    if not (1 <= len(name) <= LONGEST_KEY_NAME and name.isprintable() and name.strip()):
+        raise InvalidFields({"name": [f"Must be 1 to {LONGEST_KEY_NAME} printable characters."]})
     if ApiKey.objects.filter(name=name, revoked_at=None).exists():
         raise ApiKeyNameInUse
     secret = KEY_START + secrets.token_urlsafe(32)
@@ -135,6 +160,7 @@ def create_api_key(*, name: str, role: Role, by: Caller, now: datetime, expires_
 # --- The first run ------------------------------------------------------------------------------------------------
 
 
+@transaction.atomic
 def make_setup_code(*, by: Caller, now: datetime) -> str:
     """A new setup code in place of any earlier one; only its hash is kept."""
     code = "-".join(secrets.token_hex(2) for _ in range(8))
@@ -146,22 +172,12 @@ def make_setup_code(*, by: Caller, now: datetime) -> str:
 def setup_code_matches(code: str) -> bool:
     """Whether this is the current setup code. Which doors it still opens is for the door to say."""
     setup = Setup.objects.filter(id=1).first()
-    return setup is not None and secrets.compare_digest(setup.code_hash, _hash(code.strip().lower()))
+    return setup is not None and secrets.compare_digest(setup.code_hash, setup_code_hash(code))
 
 
-def create_admin(*, username: str, password: str, by: Caller, now: datetime) -> User:
-    """An admin with a validated password. Raises Django's ValidationError for a weak one."""
-    from django.contrib.auth.password_validation import validate_password
-
-    if User.objects.filter(username__iexact=username).exists():
-        raise UserNameInUse
-    user = User(username=username, is_staff=True, is_superuser=True)
-    user.full_clean(exclude=["password"])
-    validate_password(password, user)
-    user.set_password(password)
-    user.save()
-    audit.record("user.created", by=by, about=username, now=now, role=Role.ADMIN.value)
-    return user
+def setup_code_hash(code: str) -> str:
+    """What is kept of a setup code; the case and the spaces around it do not matter."""
+    return _hash(code.strip().lower())
 
 
 def caller_of(user: Any) -> str:

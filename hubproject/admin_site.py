@@ -1,8 +1,43 @@
 """The one admin site. In a module of its own: Django imports it before any `admin` module can register with it."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
 
 class HubAdminSite(admin.AdminSite):
+    """Signing in and out and changing a password have one door, allauth's, whose second factor nothing walks past.
+
+    allauth's `secure_admin_login` would still hand a signed-in user on to Django's form, which takes another user's
+    name and password and asks for no second factor.
+    """
+
     site_header = site_title = "WireGuard hub"
     index_title = "Overview"
+    site_url = None
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if self.has_permission(request):
+            return redirect("admin:index")
+        if request.user.is_authenticated:
+            raise PermissionDenied
+        return redirect_to_login(request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index"))
+
+    def logout(  # type: ignore[override] # the stubs know of Django's own page only
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        from allauth.account import views  # needs the models, which are loaded after this module
+
+        answer: HttpResponse = views.logout(request)
+        return answer
+
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return redirect("account_change_password")

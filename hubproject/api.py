@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import IO, Any, NoReturn
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -124,13 +124,32 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(given)
 
     def _is_absent(self, name: str, value: Any) -> bool:
-        return value in (None, "") and name in self.fields and not self.fields[name].required
+        field = self.fields.get(name)
+        if field is None or field.required:
+            return False
+        return value is None or (value == "" and not getattr(field, "allow_blank", False))
 
     def values(self) -> dict[str, Any]:
         """The validated values under their Python names; raises InvalidFields."""
         if not self.is_valid():
             raise InvalidFields(_sentences(self.errors))
         return dict(self.validated_data)
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent; an empty one when there was no body."""
+    return dict(request.data)
+
+
+def without_unchanged(
+    data: dict[str, Any], shown: Mapping[str, Any], writable: type[StrictSerializer]
+) -> dict[str, Any]:
+    """A PUT body without the read-only fields that are as the object has them: what was read may be sent back."""
+    fields = writable().fields
+    return {name: value for name, value in data.items() if name in fields or shown.get(name, _NOTHING) != value}
+
+
+_NOTHING = object()
 
 
 _JSON_TYPE_NAMES: dict[type, str] = {
@@ -219,7 +238,7 @@ _MEANINGS: list[tuple[tuple[type[Exception], ...], type[HubError]]] = [
     ((exceptions.NotFound, Http404), errors.NotFound),
     ((exceptions.MethodNotAllowed,), errors.MethodNotAllowed),
     ((exceptions.UnsupportedMediaType,), errors.UnsupportedMediaType),
-    ((exceptions.APIException,), errors.BadRequest),
+    ((exceptions.APIException, SuspiciousOperation), errors.BadRequest),  # too many parameters, among others
 ]
 
 
@@ -275,7 +294,7 @@ def client_address(request: HttpRequest | Request) -> str | None:
     return str(mapped or address)
 
 
-def caller(request: Request, actor: str | None = None) -> Caller:
+def caller(request: HttpRequest | Request, actor: str | None = None) -> Caller:
     """The request's sender as the verbs and the audit log want it."""
     return Caller(
         actor=actor or caller_of(request.user),
@@ -324,6 +343,26 @@ def page_of(rows: QuerySet[Any], total: int, parameters: Mapping[str, Any]) -> t
     has_more = start + size < total
     found = list(rows[start : start + size]) if start < total else []
     return found, {"page": page, "pageSize": size, "nextPage": page + 1 if has_more else None}
+
+
+class PageOut(serializers.Serializer[Any]):
+    """What every list has beside its rows and totals."""
+
+    page = serializers.IntegerField()
+    pageSize = serializers.IntegerField()
+    nextPage = serializers.IntegerField(allow_null=True)
+
+
+class Done(serializers.Serializer[Any]):
+    """The answer of calls that have nothing more to tell."""
+
+    success = serializers.BooleanField(default=True)
+
+
+class DoneWithMessage(Done):
+    """The answer of calls that end something."""
+
+    message = serializers.CharField()
 
 
 def now() -> datetime:

@@ -7,7 +7,7 @@ class HubprojectConfig(AppConfig):
     verbose_name = "Hub"
 
     def ready(self) -> None:
-        from hubproject import checks  # noqa: F401 - importing registers them
+        from hubproject import checks, sign_in_events  # noqa: F401 - importing registers them
 
 
 class HubAdminConfig(AdminConfig):

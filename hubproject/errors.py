@@ -18,6 +18,10 @@ class HubError(Exception):
         self.details = details
         super().__init__(self.sentence)
 
+    def line(self) -> str:
+        """One line for a terminal: what is wrong, then what to do."""
+        return f"{self.sentence} {self.recovery_hint}"
+
     def body(self) -> dict[str, Any]:
         """The JSON body of API.md: `error`, `code`, `recoveryHint`, then the details."""
         return {"error": self.sentence, "code": self.code, "recoveryHint": self.recovery_hint, **self.details}
@@ -31,6 +35,10 @@ class InvalidFields(HubError):
 
     def __init__(self, fields: dict[str, list[str]]) -> None:
         super().__init__(fields=fields)
+
+    def line(self) -> str:
+        """Every field with what is wrong with it."""
+        return " ".join(f"{name}: {' '.join(sentences)}" for name, sentences in self.details["fields"].items())
 
 
 class MalformedBody(HubError):
@@ -86,6 +94,19 @@ class BadRequest(HubError):
     code = "BAD_REQUEST"
     sentence = "The request cannot be understood."
     recovery_hint = "Check the Host header, the path and the parameters."
+
+
+class RateLimited(HubError):
+    """Too often; `seconds` says when it may be tried again."""
+
+    status = 429
+    code = "RATE_LIMITED"
+    sentence = "Too many requests."
+    recovery_hint = "Wait as long as Retry-After says, then try again."
+
+    def __init__(self, sentence: str = "", *, seconds: int, recovery_hint: str = "") -> None:
+        super().__init__(sentence, recovery_hint=recovery_hint)
+        self.headers = {"Retry-After": str(seconds)}
 
 
 class DatabaseUnavailable(HubError):

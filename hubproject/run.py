@@ -1,12 +1,14 @@
 """`make run`: web and agent together on one machine, started together and stopped together."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import django
 from django.conf import settings
@@ -42,24 +44,37 @@ def _agent() -> list[str]:
 
 def _welcome() -> str:
     from hubproject.access import make_setup_code
+    from hubproject.accounts import first_admin_is_wanted
     from hubproject.audit import Caller
     from wireguard.models import HubConfig
 
     lines = [f"The hub serves at {settings.HUB_PUBLIC_URL} (admin pages: {settings.HUB_PUBLIC_URL}/admin/)"]
-    if not HubConfig.objects.exists():
+    has_hub, wants_admin = HubConfig.objects.exists(), first_admin_is_wanted()
+    if wants_admin or not has_hub:
         code = make_setup_code(by=Caller(actor="run"), now=timezone.now())
+        lines.append(f"The setup code is {code}")
+    if wants_admin:
+        lines.append(f"Nobody can sign in yet. Make the first admin with that code at {settings.HUB_PUBLIC_URL}/setup")
+    if not has_hub:
         lines += [
-            "It is not set up yet. In another terminal:",
+            "The hub is not set up yet. In another terminal:",
             "  .venv/bin/python manage.py init_hub --network 10.0.1.0/24 --endpoint THIS-MACHINE:51820",
-            f"or POST /api/hub/initialize with the header X-Setup-Code: {code}",
+            "or POST /api/hub/initialize with the setup code in the header X-Setup-Code.",
         ]
-    if os.geteuid() != 0:
+    if not _may_manage_interfaces():
         lines.append(
-            "Started without root, so the WireGuard interface will not be managed: "
+            "Started without the privilege for it (root, CAP_NET_ADMIN), so the WireGuard interface is not managed: "
             "everything can be tried, but no tunnel comes up."
         )
     lines.append("Ctrl-C stops web and agent.")
     return "\n".join(lines) + "\n"
+
+
+def _may_manage_interfaces() -> bool:
+    """Whether this process has CAP_NET_ADMIN: bit 12 in capabilities(7)'s list."""
+    status = Path("/proc/self/status")
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status.read_text(), re.MULTILINE) if status.exists() else None
+    return found is not None and bool(int(found[1], 16) >> 12 & 1)
 
 
 @contextmanager

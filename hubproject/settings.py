@@ -5,6 +5,7 @@ A variable may stand in the environment or in `.env` inside the data directory; 
 """
 
 import ipaddress
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,19 +23,30 @@ def _default_data_dir() -> Path:
     return BASE_DIR / "data" if is_clone else Path("/var/lib/wireguard-hub")
 
 
-HUB_DATA_DIR = env.path("HUB_DATA_DIR", default=str(_default_data_dir()))
-HUB_DATA_DIR = Path(str(HUB_DATA_DIR))
+HUB_DATA_DIR = Path(env.str("HUB_DATA_DIR", default=str(_default_data_dir()))).absolute()
+HUB_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 environ.Env.read_env(HUB_DATA_DIR / ".env")
+
+
+def _whole_number(name: str, default: int) -> int:
+    try:
+        return int(env.int(name, default=default))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {env.str(name)!r}.") from None
+
 
 # --- Where the hub is ---------------------------------------------------------------------------------------------
 
 HUB_BIND = env.str("HUB_BIND", default="127.0.0.1:8000")
 HUB_PUBLIC_URL = env.str("HUB_PUBLIC_URL", default=f"http://{HUB_BIND}").rstrip("/")
 HUB_ALLOW_PLAIN_HTTP = env.bool("HUB_ALLOW_PLAIN_HTTP", default=False)
-HUB_TRUSTED_PROXIES = env.int("HUB_TRUSTED_PROXIES", default=0)
-HUB_WORKERS = env.int("HUB_WORKERS", default=1)
-HUB_THREADS = env.int("HUB_THREADS", default=8)
+HUB_TRUSTED_PROXIES = _whole_number("HUB_TRUSTED_PROXIES", 0)
+HUB_WORKERS = _whole_number("HUB_WORKERS", 1)
+HUB_THREADS = _whole_number("HUB_THREADS", 8)
 
+# Part of every install command: nothing but a scheme, a host and a port can be in it.
+if not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", HUB_PUBLIC_URL, re.ASCII):
+    raise ImproperlyConfigured(f"HUB_PUBLIC_URL must look like https://hub.example.com, not {HUB_PUBLIC_URL!r}.")
 _public_url = urlsplit(HUB_PUBLIC_URL)
 _public_host = _public_url.hostname or ""
 
@@ -46,8 +58,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-if _public_url.scheme not in {"http", "https"} or not _public_host or _public_url.path or _public_url.query:
-    raise ImproperlyConfigured(f"HUB_PUBLIC_URL must look like https://hub.example.com, not {HUB_PUBLIC_URL!r}.")
 if _public_url.scheme == "http" and not _is_loopback(_public_host) and not HUB_ALLOW_PLAIN_HTTP:
     raise ImproperlyConfigured(
         f"HUB_PUBLIC_URL is {HUB_PUBLIC_URL}: install commands would travel unencrypted. "
@@ -74,18 +84,30 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "csp",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
+    # The headers first, so that every answer carries them: errors, refused hosts and static files too.
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "hubproject.middleware.NeverStored",
+    "hubproject.middleware.ReadableCookies",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "hubproject.middleware.SecondFactorFirst",
 ]
 
 ROOT_URLCONF = "hubproject.urls"
@@ -108,6 +130,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "hubproject.context.hub",
             ]
         },
     }
@@ -116,7 +139,41 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 STATIC_ROOT = HUB_DATA_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has any business with our files
 WHITENOISE_USE_FINDERS = True  # one process serves its own files; nothing has to be collected first
+
+# --- Sign-in ------------------------------------------------------------------------------------------------------
+
+HUB_REQUIRE_MFA = env.bool("HUB_REQUIRE_MFA", default=False)
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "admin:index"
+ACCOUNT_ADAPTER = "hubproject.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"  # the hub sends no e-mail and asks for no address
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+ACCOUNT_SESSION_REMEMBER = True  # for SESSION_COOKIE_AGE
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/5m/key",  # the key is the account
+    "reauthenticate": "10/m/user",
+    "change_password": "5/m/user",
+    "setup": "10/m/ip",
+    "passkey_challenge": "30/m/ip",
+}
+MFA_ADAPTER = "hubproject.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "add_webauthn": "hubproject.passkey_forms.Add",
+    "authenticate_webauthn": "hubproject.passkey_forms.SecondFactor",
+    "login_webauthn": "hubproject.passkey_forms.SignIn",
+    "reauthenticate_webauthn": "hubproject.passkey_forms.Confirm",
+}
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -133,6 +190,19 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if HUB_TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        **{kind: ["'self'"] for kind in ("script-src", "style-src", "font-src", "connect-src", "form-action")},
+        "img-src": ["'self'", "data:"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # SECURE_SSL_REDIRECT: nginx redirects; on this side a spoke's script would be lost in a redirect
+    "security.W021",  # HSTS preload: a promise only the owner of the whole domain can make
+]
 
 # --- Database -----------------------------------------------------------------------------------------------------
 
@@ -149,12 +219,25 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database.setdefault("OPTIONS", {})["connect_timeout"] = 5
 
+# --- Cache: the counters behind every rate limit ------------------------------------------------------------------
+
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES: dict[str, dict[str, object]] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        # A full cache forgets at random, counters of guesses included; Django's 300 entries are soon full.
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+
 # --- REST ---------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "hubproject.access.ApiKeyAuthentication",  # first, so that a request without credentials is answered 401
-        "rest_framework.authentication.SessionAuthentication",
+        "hubproject.access.DashboardSession",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["hubproject.access.RoleRequired"],
     "DEFAULT_PARSER_CLASSES": ["hubproject.api.StrictJSONParser"],
@@ -163,17 +246,48 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "hubproject.api.answer_exception",
+    "DEFAULT_SCHEMA_CLASS": "hubproject.schema.CallSchema",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "WireGuard hub",
+    "VERSION": "1",
+    "DESCRIPTION": (
+        "JSON in, JSON out; paths have no trailing slash; times are UTC.\n\n"
+        "Whatever is refused is refused in one shape: `error`, `code`, `recoveryHint`, and details where they help. "
+        "Fields and parameters that do not exist are refused; null and an empty text for an optional field mean that "
+        "it is absent. Bodies may have 64 KiB.\n\n"
+        "Send an API key as `Authorization: Bearer wgh_…`, or use the session of the dashboard. A **viewer** reads, an "
+        "**operator** also issues, revokes, removes and confirms, an **admin** also configures the hub."
+    ),
+    "TAGS": [
+        {"name": "Hub", "description": "The hub's own interface, and what its agent says of it."},
+        {"name": "Installation", "description": "One-time tokens, and the scripts they open."},
+        {"name": "Spokes", "description": "Machines: how they join, who is there, how they are cut off."},
+        {"name": "Proxmox", "description": "Clusters, as their nodes report them."},
+        {"name": "Operations", "description": "Health and documentation."},
+    ],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["hubproject.schema.name_parameters"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
 }
 
 # --- The product --------------------------------------------------------------------------------------------------
 
-TOKEN_EXPIRATION_HOURS = env.int("TOKEN_EXPIRATION_HOURS", default=24)
-TOKEN_REGISTRATION_MINUTES = env.int("TOKEN_REGISTRATION_MINUTES", default=60)
-TOKEN_RETENTION_DAYS = env.int("TOKEN_RETENTION_DAYS", default=30)
+TOKEN_EXPIRATION_HOURS = _whole_number("TOKEN_EXPIRATION_HOURS", 24)
+TOKEN_REGISTRATION_MINUTES = _whole_number("TOKEN_REGISTRATION_MINUTES", 60)
+TOKEN_RETENTION_DAYS = _whole_number("TOKEN_RETENTION_DAYS", 30)
+RATE_LIMIT_MAX_TOKENS_PER_HOUR = _whole_number("RATE_LIMIT_MAX_TOKENS_PER_HOUR", 10)
 HUB_WIREGUARD_BACKEND = env.str("HUB_WIREGUARD_BACKEND", default="wireguard.backends.WgBackend")
 HUB_SEALING_KEY = env.str("HUB_SEALING_KEY", default="")
 
 # --- Logs ---------------------------------------------------------------------------------------------------------
+
+HUB_LOG_LEVEL = env.str("HUB_LOG_LEVEL", default="INFO").upper()
+if HUB_LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+    raise ImproperlyConfigured(f"HUB_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {HUB_LOG_LEVEL!r}.")
 
 LOGGING = {
     "version": 1,
@@ -186,11 +300,12 @@ LOGGING = {
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.str("HUB_LOG_LEVEL", default="INFO").upper()},
+    "root": {"handlers": ["console"], "level": HUB_LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # A refused request is an answer, not an event; its path may hold a token.
         "django.request": {"level": "ERROR"},
         "django.server": {"handlers": [], "propagate": True},
+        "fido2": {"level": "WARNING"},
     },
 }

@@ -17,3 +17,5 @@ from hubproject.settings import *  # noqa: E402, F403
 ALLOWED_HOSTS = ["testserver", "hub.example.com"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECURE_SSL_REDIRECT = False
+# Outermost: every answer that any test provokes is held to the OpenAPI document.
+MIDDLEWARE = ["tests.contract.AnswersFit", *MIDDLEWARE]  # noqa: F405

@@ -1,0 +1,57 @@
+"""What holds for every request, whatever answers it."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from hubproject.access import has_second_factor
+
+Respond = Callable[[HttpRequest], HttpResponseBase]
+
+
+class ReadableCookies:
+    """Drops cookies no browser of ours was given: a NUL in one is an error in PostgreSQL's eyes, not a stranger."""
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.COOKIES = {name: value for name, value in request.COOKIES.items() if value.isprintable()}
+        return self.get_response(request)
+
+
+class NeverStored:
+    """No answer of ours belongs into a cache unless its view says so: most pages hold something of somebody."""
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        answer = self.get_response(request)
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+
+class SecondFactorFirst:
+    """Where HUB_REQUIRE_MFA is set, a user without a second factor sees no page but those that set one up.
+
+    REST calls are refused by `access.DashboardSession`, in their own words.
+    """
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if settings.HUB_REQUIRE_MFA and not _is_open(request.path_info):
+            user = request.user
+            if user.is_authenticated and not has_second_factor(user):
+                return redirect("mfa_index")
+        return self.get_response(request)
+
+
+def _is_open(path: str) -> bool:
+    account = reverse("mfa_index")
+    return path == account or path.startswith((f"{account}/", "/api/"))

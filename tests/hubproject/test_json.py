@@ -1,0 +1,176 @@
+"""JSON that could be read in two ways, or that no field takes, is refused and changes nothing."""
+
+import gzip
+import json
+
+import pytest
+from django.test import Client
+
+from tests.conftest import JSON, assert_refused, everything, issue, new_key, refused_fields
+from tokens.models import InstallationToken
+from wireguard.models import HubConfig
+
+pytestmark = pytest.mark.django_db
+
+REGISTER = "/api/spoke/register"
+LIMIT = 64 * 1024
+
+
+def post(body: bytes, content_type: str = JSON, **headers: str):
+    return Client().post(REGISTER, body, content_type=content_type, headers=headers)
+
+
+def body_of_size(size: int) -> bytes:
+    return b'{"padding": "' + b"x" * (size - 15) + b'"}'
+
+
+def good_body() -> dict[str, object]:
+    return {"token": issue().secret, "publicKey": new_key(), "os": "linux"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"os": "linux", "os": "linux"}', id="the same key twice"),
+        pytest.param(b'{"metadata": {"a": 1, "a": 2}}', id="the same key twice further in"),
+        pytest.param(b'{"metadata": {"a": NaN}}', id="NaN"),
+        pytest.param(b'{"metadata": {"a": Infinity}}', id="Infinity"),
+        pytest.param(b'{"metadata": {"a": -Infinity}}', id="-Infinity"),
+        pytest.param(b'{"metadata": {"a": 1e999}}', id="1e999"),
+        pytest.param(b'{"metadata": {"a": -1e999}}', id="-1e999"),
+        pytest.param(b'{"metadata": {"a": ' + b"9" * 5000 + b"}}", id="5 000 digits"),
+        pytest.param(b'{"os": "li\\u0000nux"}', id="NUL"),
+        pytest.param(b'{"metadata": {"a\\u0000": 1}}', id="NUL in a key"),
+        pytest.param(b'{"metadata": {"a": ["\\ud800"]}}', id="lone surrogate"),
+        pytest.param(b'{"os": "\\udfff"}', id="lone low surrogate"),
+        pytest.param(b'{"os": "\xff\xfe"}', id="not UTF-8"),
+        pytest.param('{"os": "linux"}'.encode("utf-16"), id="UTF-16"),
+        pytest.param(b'\xef\xbb\xbf{"os": "linux"}', id="byte order mark"),
+        pytest.param(b'{"os": "li\nnux"}', id="bare newline in a text"),
+        pytest.param(b'{"":' * 10_000 + b"1" + b"}" * 10_000, id="10 000 objects deep"),
+        pytest.param(b"[" * 10_000 + b"]" * 10_000, id="10 000 lists deep"),
+        pytest.param(b'{"metadata": ' + b"[" * 40 + b"]" * 40 + b"}", id="40 levels deep"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b'"linux"', id="a text"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"7", id="a number"),
+        pytest.param(b"{", id="cut off"),
+        pytest.param(b"{} {}", id="two objects"),
+        pytest.param(b"{'os': 'linux'}", id="single quotes"),
+        pytest.param(b'{"os": "linux",}', id="trailing comma"),
+        pytest.param(b"os=linux", id="a form"),
+    ],
+)
+def test_it_refuses_json_that_is_not_plainly_one_object(hub, body):
+    before = everything()
+    assert_refused(post(body), 400, "VALIDATION_ERROR")
+    assert everything() == before
+
+
+def test_an_empty_body_lacks_every_required_field(hub):
+    assert set(refused_fields(post(b""))) == {"token", "publicKey", "os"}
+
+
+def test_it_refuses_a_body_of_more_than_64_kib(hub):
+    before = everything()
+    for size in (LIMIT + 1, 10 * 1024 * 1024):
+        assert_refused(post(body_of_size(size)), 413, "REQUEST_TOO_LARGE")
+    assert everything() == before
+
+
+def test_it_reads_a_body_of_64_kib(hub):
+    assert len(body_of_size(LIMIT)) == LIMIT
+    assert "padding" in refused_fields(post(body_of_size(LIMIT)))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/json",
+        "application/json5",
+        "*/*",
+        "",
+    ],
+)
+def test_it_refuses_another_content_type(hub, content_type):
+    body = json.dumps(good_body()).encode()
+    assert_refused(post(body, content_type), 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+def test_it_takes_a_content_type_with_a_charset_and_in_capitals(hub):
+    body = json.dumps(good_body()).encode()
+    assert post(body, "Application/JSON; charset=utf-8").status_code == 201
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "nonsense"])
+def test_it_refuses_a_compressed_body(hub, encoding):
+    body = gzip.compress(json.dumps(good_body()).encode())
+    answer = post(body, **{"Content-Encoding": encoding})
+    assert_refused(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+NOT_TEXT = [5, 1.5, True, [], ["x"], {}, {"x": "y"}]
+NOT_A_NUMBER = ["5", 1.5, 5.0, True, [5], {}]
+NOT_A_LIST = ["1.1.1.1", 5, True, {}, {"0": "1.1.1.1"}, [5], [None], [["1.1.1.1"]], [{}], [""]]
+NOT_A_BOOLEAN = ["true", "yes", 1, 0, [], {}]
+NOT_AN_OBJECT = ["{}", 5, True, [], [["a", 1]]]
+WRONG_TYPES = {
+    "/api/hub/initialize": {
+        "networkCIDR": NOT_TEXT,
+        "endpoint": NOT_TEXT,
+        "listenPort": NOT_A_NUMBER,
+        "dns": NOT_A_LIST,
+        "dnsDomains": NOT_A_LIST,
+        "mtu": NOT_A_NUMBER,
+        "persistentKeepalive": NOT_A_NUMBER,
+    },
+    "/api/installation/token": {
+        "spokeName": NOT_TEXT,
+        "customIP": NOT_TEXT,
+        "expiresInHours": NOT_A_NUMBER,
+        "platform": NOT_TEXT,
+    },
+    "/api/spoke/register": {
+        "token": NOT_TEXT,
+        "publicKey": NOT_TEXT,
+        "os": NOT_TEXT,
+        "isProxmox": NOT_A_BOOLEAN,
+        "proxmoxNodeName": NOT_TEXT,
+        "proxmoxClusterName": NOT_TEXT,
+        "proxmoxClusterFingerprint": NOT_TEXT,
+        "proxmoxVersion": NOT_TEXT,
+        "metadata": NOT_AN_OBJECT,
+    },
+}
+FIELDS = [(path, field) for path, fields in WRONG_TYPES.items() for field in fields]
+REQUIRED = {
+    "/api/hub/initialize": {"networkCIDR": "10.0.1.0/24", "endpoint": "hub.example.com:51820"},
+    "/api/installation/token": {"spokeName": "alpha"},
+    "/api/spoke/register": {"token": "t" * 43, "publicKey": "k" * 44, "os": "linux"},
+}
+
+
+@pytest.mark.parametrize(("path", "field"), FIELDS)
+def test_it_refuses_a_value_of_another_type(admin, path, field):
+    for wrong in WRONG_TYPES[path][field]:
+        answer = admin.post(path, REQUIRED[path] | {field: wrong}, content_type=JSON)
+        assert set(refused_fields(answer)) == {field}, wrong
+    assert not HubConfig.objects.exists()
+    assert not InstallationToken.objects.exists()
+
+
+@pytest.mark.parametrize(("path", "field"), [(path, field) for path, body in REQUIRED.items() for field in body])
+def test_it_refuses_a_required_field_that_is_missing_null_or_empty(admin, path, field):
+    body = REQUIRED[path]
+    without = {name: value for name, value in body.items() if name != field}
+    for wrong in (without, body | {field: None}, body | {field: ""}):
+        assert set(refused_fields(admin.post(path, wrong, content_type=JSON))) == {field}
+
+
+@pytest.mark.parametrize("path", REQUIRED)
+def test_it_refuses_a_field_it_does_not_know_and_names_it(admin, path):
+    body = REQUIRED[path] | {"spokename": "x", "token_hash": "y"}
+    assert set(refused_fields(admin.post(path, body, content_type=JSON))) == {"spokename", "token_hash"}

@@ -1,0 +1,207 @@
+"""What each role sees and does on the admin site, and the page of users."""
+
+from urllib.parse import quote
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import reverse
+
+from hubproject.access import role_of
+from hubproject.models import Role
+from tests.hubproject.conftest import PASSWORD, add_app, events, is_signed_in, sign_in, signed_in
+
+pytestmark = pytest.mark.django_db
+
+USERS = "/admin/auth/user/"
+PAGES = {
+    model: reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist") for model in admin.site._registry
+}
+
+
+@pytest.fixture
+def chief(root) -> Client:
+    return signed_in(root)
+
+
+def page_of(user: User) -> str:
+    return f"{USERS}{user.pk}/change/"
+
+
+# --- What the roles see -------------------------------------------------------------------------------------------
+
+
+def test_the_three_roles_are_groups_and_each_may_what_the_one_before_may():
+    viewer, operator, chief = (
+        {
+            f"{app}.{name}"
+            for app, name in Group.objects.get(name=role).permissions.values_list("content_type__app_label", "codename")
+        }
+        for role in Role
+    )
+    assert viewer < operator < chief
+    assert all(name.partition(".")[2].startswith("view_") for name in viewer)
+    assert not any("auth." in name for name in operator)
+    assert {"tokens.add_installationtoken", "spokes.delete_spoke", "proxmox.change_cluster"} <= operator
+    assert {"auth.change_user", "hubproject.add_apikey", "wireguard.change_hubconfig"} <= chief
+    assert not any("setup" in name or "audithead" in name for name in chief)
+
+
+@pytest.mark.parametrize("model", [model for model in PAGES if model is not User], ids=lambda model: model.__name__)
+@pytest.mark.parametrize("role", Role)
+def test_every_role_may_look_at_every_list(hub, person, role, model):
+    """When this fails for a new model: end its migration with `migrations.RunPython(give_permissions)`."""
+    assert signed_in(person("ada", role)).get(PAGES[model]).status_code == 200
+
+
+def test_a_viewer_is_offered_nothing_he_may_not_do(hub, ada):
+    page = signed_in(ada).get("/admin/").content.decode()
+    assert "/add/" not in page
+    assert USERS not in page
+
+
+def test_the_pages_that_libraries_bring_along_are_not_there():
+    assert {model._meta.label for model in PAGES if model._meta.app_label in {"auth", "account", "mfa"}} == {
+        "auth.User"
+    }
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
+def test_the_users_are_the_admins_business(person, role):
+    client, other = signed_in(person("ada", role)), person("bob")
+    for path in (USERS, f"{USERS}add/", page_of(other), f"{USERS}{other.pk}/delete/"):
+        assert client.get(path).status_code == 403
+        assert client.post(path, {"role": "admin", "is_active": "on"}).status_code == 403
+    assert role_of(User.objects.get(username="bob")) == Role.VIEWER
+
+
+# --- The page of users --------------------------------------------------------------------------------------------
+
+
+def test_the_list_shows_role_second_factor_and_last_sign_in(chief, person):
+    add_app(signed_in(person("ada", Role.OPERATOR)))
+    page = chief.get(USERS).content.decode()
+    row = page[page.index(">ada<") :].partition("</tr>")[0]
+    assert "Operator" in row
+    assert row.count('alt="True"') == 2
+    assert "March 1, 2026" in row
+
+
+def test_the_list_takes_as_many_queries_for_ten_users_as_for_one(chief, person, count_queries):
+    few = count_queries(lambda: chief.get(USERS))
+    for number in range(10):
+        person(f"user{number}")
+    assert count_queries(lambda: chief.get(USERS)) == few
+
+
+def test_an_admin_adds_a_user(chief):
+    form = {"username": "ada", "role": "operator", "password": PASSWORD, "password_again": PASSWORD}
+    assert chief.post(f"{USERS}add/", form).status_code == 302
+    ada = User.objects.get(username="ada")
+    assert role_of(ada) == Role.OPERATOR
+    assert is_signed_in(signed_in(ada))
+    created = events("user.created")[-1]
+    assert (created.actor, created.object, created.source_address) == ("root", "ada", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"username": "ROOT"}, "A user of that name exists already."),
+        ({"username": "two words"}, "valid username"),
+        ({"password": "short", "password_again": "short"}, "too short"),
+        ({"password_again": "another horse"}, "The two passwords differ."),
+        ({"role": "emperor"}, "Select a valid choice"),
+        ({"role": ""}, "required"),
+    ],
+)
+def test_a_user_is_not_added_by_half(chief, changes, said):
+    form = {"username": "ada", "role": "viewer", "password": PASSWORD, "password_again": PASSWORD, **changes}
+    assert said in chief.post(f"{USERS}add/", form).content.decode()
+    assert User.objects.count() == 1
+
+
+def test_an_admin_changes_a_role_and_the_users_sessions_end(chief, ada):
+    client = signed_in(ada)
+    assert chief.post(page_of(ada), {"role": "operator", "is_active": "on"}).status_code == 302
+    assert not is_signed_in(client)
+    assert role_of(User.objects.get(pk=ada.pk)) == Role.OPERATOR
+    assert events("user.role_changed")[-1].actor == "root"
+
+
+def test_an_admin_shuts_a_user_out_and_lets_him_in_again(chief, ada):
+    client = signed_in(ada)
+    chief.post(page_of(ada), {"role": "viewer"})
+    assert not is_signed_in(client)
+    assert sign_in(Client(), "ada")["Location"] == "/account/inactive"
+    chief.post(page_of(ada), {"role": "viewer", "is_active": "on"})
+    signed_in(ada)
+
+
+def test_an_admin_gives_a_new_password(chief, ada):
+    client = signed_in(ada)
+    chief.post(page_of(ada), {"role": "viewer", "is_active": "on", "new_password": "another horse battery"})
+    assert not is_signed_in(client)
+    assert sign_in(Client(), "ada", "another horse battery").status_code == 302
+    assert events("password.reset")[-1].object == "ada"
+
+
+def test_a_weak_new_password_changes_nothing_at_all(chief, ada):
+    answer = chief.post(page_of(ada), {"role": "operator", "is_active": "on", "new_password": "short"})
+    assert b"too short" in answer.content
+    assert role_of(User.objects.get(pk=ada.pk)) == Role.VIEWER
+
+
+def test_an_admin_takes_lost_second_factors_away(chief, ada, clock):
+    add_app(signed_in(ada))
+    chief.post(USERS, {"action": "take_second_factor_away", "_selected_action": [ada.pk]})
+    signed_in(ada)
+
+
+def test_an_admin_deletes_a_user_and_the_record_stays(chief, ada):
+    client = signed_in(ada)
+    assert chief.post(f"{USERS}{ada.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert not User.objects.filter(username="ada").exists()
+    assert not is_signed_in(client)
+    assert events("user.deleted")[-1].object == "ada"
+    assert events("sign_in.succeeded")[-1].object == "ada"
+
+
+@pytest.mark.parametrize("form", [{"role": "viewer", "is_active": "on"}, {"role": "admin"}])
+def test_the_last_admin_can_neither_step_down_nor_shut_himself_out(chief, root, form):
+    assert b"That is the last active admin of this hub." in chief.post(page_of(root), form).content
+    assert role_of(User.objects.get(pk=root.pk)) == Role.ADMIN
+
+
+def test_the_last_admin_is_not_deleted_by_any_page(chief, root):
+    assert chief.post(f"{USERS}{root.pk}/delete/", {"post": "yes"}).status_code == 403
+    chief.post(USERS, {"action": "delete_selected", "_selected_action": [root.pk], "post": "yes"})
+    assert User.objects.filter(pk=root.pk).exists()
+
+
+@pytest.mark.parametrize("path", ["add/", "{}/change/", "{}/delete/"])
+def test_after_a_quarter_of_an_hour_a_change_of_users_asks_again(chief, ada, clock, path):
+    path = USERS + path.format(ada.pk)
+    clock.shift(15 * 60 + 1)
+    led_to = f"/account/confirm?next={quote(path)}"
+    assert chief.get(path)["Location"] == led_to
+    assert chief.post(path, {"role": "admin", "is_active": "on", "post": "yes"})["Location"] == led_to
+    assert role_of(User.objects.get(pk=ada.pk)) == Role.VIEWER
+    assert chief.get(USERS).status_code == 200
+
+
+def test_actions_on_users_ask_again_too(chief, ada, clock):
+    add_app(signed_in(ada))
+    clock.shift(15 * 60 + 1)
+    chief.post(USERS, {"action": "take_second_factor_away", "_selected_action": [ada.pk]})
+    assert not events("second_factor.removed")
+
+
+def test_what_was_typed_waits_nowhere_for_the_confirmation(chief, ada, clock):
+    from tests.conftest import is_anywhere
+
+    clock.shift(15 * 60 + 1)
+    chief.post(page_of(ada), {"role": "viewer", "is_active": "on", "new_password": "another horse battery"})
+    assert not is_anywhere("another horse battery")
+    assert "another horse battery" not in str(dict(chief.session))

@@ -1,0 +1,131 @@
+"""Settings that could only go wrong are refused at start, in one line that says what to do."""
+
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings as tested
+
+from hubproject.checks import settings_are_sane
+
+SECRET_KEY = secrets.token_urlsafe(48)
+SHOW = "import hubproject.settings as s, sys; print(*(getattr(s, name) for name in sys.argv[1:]))"
+
+
+def run(data_dir: Path, command: list[str], **variables: str) -> "subprocess.CompletedProcess[str]":
+    ours = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HUB_DATA_DIR": str(data_dir)}
+    env = ours | {"SECRET_KEY": SECRET_KEY} | variables
+    command = [sys.executable, *command]
+    return subprocess.run(command, cwd=tested.BASE_DIR, env=env, capture_output=True, text=True, check=False)
+
+
+def show(data_dir: Path, *names: str, **variables: str) -> str:
+    done = run(data_dir, ["-c", SHOW, *names], **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://hub.example.com", "HUB_ALLOW_PLAIN_HTTP"),
+        ("http://203.0.113.1:8000", "HUB_ALLOW_PLAIN_HTTP"),
+        ("http://localhost.example.com", "HUB_ALLOW_PLAIN_HTTP"),
+        ("http://0.0.0.0:8000", "HUB_ALLOW_PLAIN_HTTP"),
+        ("https://hub.example.com/vpn", "must look like"),
+        ("https://hub.example.com?x=1", "must look like"),
+        ("https://hub.example.com#x", "must look like"),
+        ("https://hub.example.com:port", "must look like"),
+        ("https://user:secret@hub.example.com", "must look like"),
+        ("https://hub.example.com'", "must look like"),
+        ("ftp://hub.example.com", "must look like"),
+        ("hub.example.com", "must look like"),
+        ("https://", "must look like"),
+    ],
+)
+def test_a_public_url_that_no_machine_should_be_sent_to_is_refused(tmp_path, url, words):
+    done = run(tmp_path, ["-c", SHOW, "HUB_PUBLIC_URL"], HUB_PUBLIC_URL=url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://hub.example.com", "https://hub.example.com"),
+        ("https://hub.example.com/", "https://hub.example.com"),
+        ("https://hub.example.com:8443", "https://hub.example.com:8443"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_https_and_loopback_are_taken(tmp_path, url, taken):
+    assert show(tmp_path, "HUB_PUBLIC_URL", HUB_PUBLIC_URL=url) == taken
+
+
+def test_plain_http_is_taken_when_it_is_allowed(tmp_path):
+    url = "http://203.0.113.1:8000"
+    assert show(tmp_path, "HUB_PUBLIC_URL", HUB_PUBLIC_URL=url, HUB_ALLOW_PLAIN_HTTP="1") == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "number"),
+    [
+        ("ALLOWED_HOSTS", ["hub.example.com", "*"], "hub.E001"),
+        ("HUB_THREADS", 0, "hub.E002"),
+        ("HUB_WORKERS", -1, "hub.E002"),
+        ("TOKEN_EXPIRATION_HOURS", 0, "hub.E002"),
+        ("TOKEN_REGISTRATION_MINUTES", 0, "hub.E002"),
+    ],
+)
+def test_settings_that_are_not_sane_are_found(settings, name, value, number):
+    assert settings_are_sane(None) == []
+    setattr(settings, name, value)
+    found = settings_are_sane(None)
+    assert [problem.id for problem in found] == [number]
+    assert name.removeprefix("ALLOWED_") in found[0].msg
+
+
+def test_a_negative_number_of_proxies_is_found(settings):
+    settings.HUB_TRUSTED_PROXIES = -1
+    assert ["HUB_TRUSTED_PROXIES" in problem.msg for problem in settings_are_sane(None)] == [True]
+
+
+def test_web_does_not_serve_with_settings_that_are_not_sane(tmp_path):
+    done = run(tmp_path, ["-c", "import hubproject.wsgi"], HUB_ALLOWED_HOSTS="*")
+    assert done.returncode == 1
+    assert "hub.E001" in done.stderr
+
+
+def test_the_secret_key_is_made_at_the_first_start_and_stays(tmp_path):
+    made = show(tmp_path / "data", "SECRET_KEY", SECRET_KEY="")
+    assert len(made) == 64
+    assert show(tmp_path / "data", "SECRET_KEY", SECRET_KEY="") == made
+    assert (tmp_path / "data" / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("secret_key", ["", SECRET_KEY], ids=["made", "given"])
+def test_the_data_directory_is_made_for_its_owner_alone(tmp_path, secret_key):
+    show(tmp_path / "data", "SECRET_KEY", SECRET_KEY=secret_key)
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path):
+    (tmp_path / "key").write_text("s" * 60)
+    assert show(tmp_path, "SECRET_KEY", SECRET_KEY_FILE=str(tmp_path / "key")) == "s" * 60
+
+
+def test_the_environment_wins_over_the_file_in_the_data_directory(tmp_path):
+    (tmp_path / ".env").write_text("HUB_THREADS=3\nHUB_WORKERS=2\n")
+    assert show(tmp_path, "HUB_THREADS", "HUB_WORKERS", HUB_THREADS="5") == "5 2"
+
+
+def test_sqlite_takes_its_write_lock_at_once_and_loses_nothing(tmp_path):
+    options = show(tmp_path, "DATABASES")
+    assert "'transaction_mode': 'IMMEDIATE'" in options
+    assert "journal_mode=WAL" in options
+    assert "synchronous=FULL" in options
