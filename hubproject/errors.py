@@ -46,6 +46,9 @@ class MalformedBody(HubError):
 
     recovery_hint = "Send one JSON object in UTF-8, every key once."
 
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, fields={})
+
 
 class NotAuthenticated(HubError):
     status = 401

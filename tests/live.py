@@ -136,7 +136,9 @@ def _mould(server: str) -> Mould:
     hub = LiveHub(home, *_address_and_environment(home, _url_of(server, name), {}))
     hub.manage("migrate", "--verbosity", "0")
     hub.manage("init_hub", "--network", "10.0.0.0/16", "--endpoint", "hub.example.com:51820")
-    keys = {role: hub.manage("create_api_key", "--role", role, "--name", role) for role in ("viewer", "operator")}
+    keys = {
+        role: hub.manage("create_api_key", "--role", role, "--name", role) for role in ("viewer", "operator", "admin")
+    }
     return Mould(home, name, keys)
 
 

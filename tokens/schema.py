@@ -216,7 +216,6 @@ declare(
         parameters=[TOKEN_ID, NO_STORE],
         refuses=[
             HubNotInitialized,
-            InvalidFields,
             TokenCannotBeReissued,
             AddressAlreadyAllocated,
             SpokeNameInUse,

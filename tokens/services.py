@@ -5,6 +5,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -233,6 +234,8 @@ def reissue_token(*, token_id: UUID, by: Caller, now: datetime) -> IssuedToken:
         ):
             release_lease(old, now=now)
         _claim_name(old.spoke_name, now)
+        if ip_address(old.address) not in hub.network:
+            raise AddressAlreadyAllocated(f"{old.address} is not of the network {hub.network}, where the hub is now.")
         host = _lease_host(hub, old.address, now)
         row, secret = _create_row(
             hub,
@@ -283,7 +286,7 @@ def _claim(secret: str, platform: str, sha256: str | None, *, by: Caller, now: d
         .update(state=State.CLAIMED, claimed_at=now, claimed_from=by.address)
     )
     if not changed:
-        raise refusal_of(row.pk, now, when_issued=TokenExpired)
+        raise refusal_of(row.pk, now)
     script = _render(row, secret, platform)
     if sha256 is not None and sha256 != scripts.script_sha256(script):
         raise ScriptChanged
@@ -295,7 +298,7 @@ def redeem_token(*, row: InstallationToken, by: Caller, now: datetime) -> None:
     """Spends the token for good, in the caller's transaction. Raises a TokenRefused when somebody else was first."""
     changed = InstallationToken.objects.filter(pk=row.pk).redeemable(now).update(state=State.REDEEMED, redeemed_at=now)
     if not changed:
-        raise refusal_of(row.pk, now, when_issued=TokenExpired)
+        raise refusal_of(row.pk, now)
     _record("token.redeemed", row, by, now)
 
 
@@ -318,17 +321,15 @@ def find_token(secret: str) -> InstallationToken:
     return row
 
 
-def refusal_of(token_id: UUID, now: datetime, *, when_issued: type[TokenRefused]) -> TokenRefused:
+def refusal_of(token_id: UUID, now: datetime) -> TokenRefused:
     """Why a token is good no more, read after its UPDATE changed nothing."""
     row = InstallationToken.objects.get(pk=token_id)
     match row.state_at(now):
         case State.REVOKED:
             return TokenRevoked()
-        case State.EXPIRED:
-            return TokenExpired(expiresAt=row.expires_at)
         case State.CLAIMED | State.REDEEMED:
             return TokenAlreadyUsed()
-    return when_issued()
+    return TokenExpired(expiresAt=row.expires_at)
 
 
 def record_refusal(secret: str, refusal: HubError, *, by: Caller, now: datetime, **details: Any) -> None:

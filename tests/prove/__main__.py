@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.live import ROOT, LiveHub, live_hub
 from tests.postgres import throw_away_server
-from tests.prove import races
+from tests.prove import races, schema_walk
 from tests.prove.secret_search import secret_search
 
 WORKERS = 4
@@ -46,6 +46,7 @@ def proofs(hub: LiveHub) -> list[Callable[[], str]]:
         lambda: races.claim_against_revoke(hub, races=500),
         lambda: races.register_against_revoke(hub, races=500),
         lambda: secret_search(hub, tokens=50),
+        lambda: schema_walk.walk_live(hub.url, hub.keys, 20_000).line(),
     ]
 
 

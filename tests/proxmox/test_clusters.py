@@ -36,6 +36,10 @@ def path(spoke):
     return f"{LIST}/{spoke['proxmoxClusterId']}"
 
 
+def confirm(client, spoke, node):
+    return client.post(f"{path(spoke)}/nodes/{node['id']}/confirm", content_type="application/json")
+
+
 # --- Joining --------------------------------------------------------------------------------------------------------
 
 
@@ -196,14 +200,14 @@ def test_anything_else_of_a_cluster_is_refused(hub, operator, body):
 def test_a_confirmed_node_is_shown_so_and_recorded_once(hub, operator):
     spoke = node("pve1")
     for _ in range(2):
-        assert operator.post(f"{path(spoke)}/nodes/{spoke['id']}/confirm").json() == {"success": True}
+        assert confirm(operator, spoke, spoke).json() == {"success": True}
     assert operator.get(path(spoke)).json()["nodes"][0]["confirmed"] is True
     assert AuditEvent.objects.filter(event="node.confirmed").count() == 1
 
 
 def test_a_spoke_that_is_no_node_of_the_cluster_cannot_be_confirmed(hub, operator):
     spoke, stranger = node("pve1"), enrol("laptop")["spoke"]
-    assert_refused(operator.post(f"{path(spoke)}/nodes/{stranger['id']}/confirm"), 404, "NOT_FOUND")
+    assert_refused(confirm(operator, spoke, stranger), 404, "NOT_FOUND")
 
 
 def test_a_cluster_with_nodes_is_not_deleted_and_an_empty_one_is(hub, operator):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def reissue(client, issued):
-    return client.post(f"/api/installation/token/{issued.row.id}/reissue")
+    return client.post(f"/api/installation/token/{issued.row.id}/reissue", content_type="application/json")
 
 
 def fetch(secret):
@@ -68,7 +68,7 @@ def test_an_address_that_somebody_else_has_now_is_refused(hub, operator, clock):
 def test_a_redeemed_token_cannot_be_reissued(hub, operator):
     spoke = enrol("alpha")
     path = f"/api/installation/token/{spoke['spoke']['tokenId']}/reissue"
-    assert_refused(operator.post(path), 400, "TOKEN_ALREADY_USED")
+    assert_refused(operator.post(path, content_type="application/json"), 400, "TOKEN_ALREADY_USED")
 
 
 def test_a_refused_reissue_leaves_the_old_command_as_it_was(hub, operator, settings):
@@ -82,3 +82,10 @@ def test_it_is_recorded_with_what_it_replaces(hub, operator):
     old = issue("alpha")
     reissue(operator, old)
     assert AuditEvent.objects.get(event="token.reissued").details["replaces"] == str(old.row.id)
+
+
+def test_after_the_hub_moved_to_another_network_the_old_address_is_refused(hub, operator, admin):
+    old = issue("alpha")
+    operator.delete(f"/api/installation/token/{old.row.id}")
+    admin.put("/api/hub/config", {"networkCIDR": "10.9.0.0/24"}, content_type="application/json")
+    assert_refused(reissue(operator, old), 409, "IP_ALREADY_ALLOCATED")
