@@ -6,7 +6,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from hubproject.api import Done, DoneWithMessage
-from hubproject.errors import InvalidFields, RateLimited
+from hubproject.errors import RateLimited
 from hubproject.schema import (
     EXAMPLE_ID,
     EXAMPLE_KEY,
