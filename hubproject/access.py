@@ -157,6 +157,16 @@ def create_api_key(*, name: str, role: Role, by: Caller, now: datetime, expires_
     return secret
 
 
+@transaction.atomic
+def revoke_api_key(*, key_id: int, by: Caller, now: datetime) -> bool:
+    """Makes a key worthless at once; tells whether it was good until then."""
+    key = ApiKey.objects.get(pk=key_id)
+    is_revoked = ApiKey.objects.filter(pk=key_id, revoked_at=None).update(revoked_at=now) == 1
+    if is_revoked:
+        audit.record("api_key.revoked", by=by, about=key.name, now=now, role=key.role, prefix=key.prefix)
+    return is_revoked
+
+
 # --- The first run ------------------------------------------------------------------------------------------------
 
 

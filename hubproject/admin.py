@@ -11,10 +11,14 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 
-from hubproject.models import ApiKey, AuditEvent
+from hubproject.access import revoke_api_key, role_of
+from hubproject.api import caller, now
+from hubproject.models import ApiKey, AuditEvent, Role
 from hubproject.readonly_admin import ReadOnlyAdmin
 from hubproject.user_admin import UserAdmin
 
@@ -78,3 +82,14 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "last_used_at",
     ]
     exclude = ["key_hash"]
+    actions = ["revoke"]
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return role_of(request.user) == Role.ADMIN
+
+    @admin.action(description="Revoke the selected API keys", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        """Whoever uses one of them is refused from now on."""
+        by, at = caller(request), now()
+        revoked = [key.name for key in keys if revoke_api_key(key_id=key.pk, by=by, now=at)]
+        self.message_user(request, f"Revoked: {', '.join(revoked)}." if revoked else "They were revoked before.")

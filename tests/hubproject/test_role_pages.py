@@ -8,8 +8,9 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
-from hubproject.access import role_of
-from hubproject.models import Role
+from hubproject.access import create_api_key, role_of
+from hubproject.models import ApiKey, AuditEvent, Role
+from tests.conftest import BY_TEST
 from tests.hubproject.conftest import PASSWORD, add_app, events, is_signed_in, sign_in, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -205,3 +206,15 @@ def test_what_was_typed_waits_nowhere_for_the_confirmation(chief, ada, clock):
     chief.post(page_of(ada), {"role": "viewer", "is_active": "on", "new_password": "another horse battery"})
     assert not is_anywhere("another horse battery")
     assert "another horse battery" not in str(dict(chief.session))
+
+
+def test_an_admin_revokes_an_api_key_and_nobody_else_can(db, now, person):
+    secret = create_api_key(name="ci", role=Role.VIEWER, by=BY_TEST, now=now)
+    key = ApiKey.objects.get(name="ci")
+    form = {"action": "revoke", "_selected_action": [key.pk]}
+    for role, is_revoked in ((Role.VIEWER, False), (Role.OPERATOR, False), (Role.ADMIN, True)):
+        signed_in(person(role.value, role)).post(PAGES[ApiKey], form)
+        key.refresh_from_db()
+        assert (key.revoked_at is not None) is is_revoked
+    assert Client().get("/api/hub/config", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+    assert AuditEvent.objects.get(event="api_key.revoked").actor == "admin"
