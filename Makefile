@@ -39,6 +39,7 @@ run: .venv/runtime ## start web and agent together; Ctrl-C stops both
 	@$(PY) -m hubproject.run
 
 check: .venv/dev ## style, types, import law, shell scripts
+	@deploy/packages.sh shellcheck
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy .
@@ -48,9 +49,13 @@ check: .venv/dev ## style, types, import law, shell scripts
 test: .venv/dev ## everything that guards this project, real tunnels and PostgreSQL included
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory check
-	@.venv/bin/coverage run -m pytest
-	@$(PY) -m tests.postgres .venv/bin/coverage run --append -m pytest -m django_db
-	@.venv/bin/coverage report
+	@# The database's tests run a second time, on PostgreSQL, beside the first run: most of what they do is wait.
+	@$(PY) -m tests.postgres $(PY) -m pytest -q -p no:cacheprovider -m django_db >.postgres-run.log 2>&1 & postgres=$$!; \
+	    .venv/bin/coverage run -m pytest -q; sqlite_status=$$?; \
+	    wait $$postgres; postgres_status=$$?; \
+	    echo "On PostgreSQL:"; cat .postgres-run.log; \
+	    .venv/bin/coverage report; \
+	    test $$sqlite_status = 0 && test $$postgres_status = 0
 
 prove: .venv/dev ## the guarantees at full size: races, generated calls, tamperings, on SQLite and PostgreSQL
 	@deploy/packages.sh $(TEST_PACKAGES)
@@ -65,4 +70,4 @@ lock: .venv/bin/pip ## renew both lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what was built here; the data directory stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* .postgres-run.log

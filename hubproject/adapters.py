@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 
 from hubproject.api import client_address
+from hubproject.at_rest import decrypt, encrypt
 from hubproject.sign_in_events import record_refused_sign_in
 
 # How re-authentication is offered, by allauth's names.
@@ -75,6 +76,12 @@ def _signed_in_recently(request: HttpRequest) -> bool:
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Authenticator apps and passkeys, under the hub's own name."""
+
+    def encrypt(self, text: str) -> str:
+        return encrypt(text, purpose="second factor")
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return decrypt(encrypted_text, purpose="second factor")
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,

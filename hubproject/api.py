@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from redis.exceptions import RedisError
 from rest_framework import exceptions, serializers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -232,7 +233,7 @@ def as_refusal(exception: BaseException | None) -> HubError:
 
 # What the frameworks' exceptions mean; the first that fits counts.
 _MEANINGS: list[tuple[tuple[type[Exception], ...], type[HubError]]] = [
-    ((OperationalError, InterfaceError), errors.DatabaseUnavailable),
+    ((OperationalError, InterfaceError, RedisError), errors.DatabaseUnavailable),
     ((exceptions.NotAuthenticated, exceptions.AuthenticationFailed), errors.NotAuthenticated),
     ((exceptions.PermissionDenied, PermissionDenied), errors.PermissionRefused),
     ((exceptions.NotFound, Http404), errors.NotFound),
