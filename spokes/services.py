@@ -15,8 +15,9 @@ from proxmox.services import join_cluster
 from spokes.errors import PublicKeyInUse, SpokeNotFound
 from spokes.models import OperatingSystem, Spoke
 from tokens.errors import TokenAlreadyUsed, TokenRefused
+from tokens.leases import release_lease
 from tokens.models import InstallationToken
-from tokens.services import check_format, find_token, record_refusal, redeem_token, release_lease
+from tokens.services import check_format, find_token, record_refusal, redeem_token
 from wireguard.errors import InvalidPublicKey
 from wireguard.keys import InvalidKeyError, check_public_key
 from wireguard.models import HubConfig, Peer

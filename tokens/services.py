@@ -20,9 +20,7 @@ from tokens.errors import (
     AddressAlreadyAllocated,
     InvalidPlatform,
     InvalidTokenFormat,
-    PoolExhausted,
     ScriptChanged,
-    SpokeNameInUse,
     TokenAlreadyUsed,
     TokenCannotBeReissued,
     TokenCannotBeRevoked,
@@ -31,16 +29,14 @@ from tokens.errors import (
     TokenRefused,
     TokenRevoked,
 )
-from tokens.models import InstallationToken, RestingAddress, State, TokenQuerySet
-from tokens.pool import Pool, UnfitAddressError
+from tokens.leases import expire_lapsed, lease_host, lease_name, record_event, release_lease
+from tokens.models import InstallationToken, State
+from tokens.pool import Pool
 from wireguard.models import HubConfig
 from wireguard.services import lock_hub
 
 _TOKEN_FORMAT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _NAME_FORMAT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
-# How far one query looks ahead for a host that was never leased.
-_STRIDE = 256
-_PURGE_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +70,12 @@ def issue_token(
     lifetime = _lifetime(expires_in_hours)
     with transaction.atomic():
         hub = lock_hub()
-        _claim_name(spoke_name, now)
-        host = _lease_host(hub, custom_ip, now)
+        lease_name(spoke_name, now)
+        host = lease_host(hub, custom_ip, now)
         row, secret = _create_row(
             hub, host, now, spoke_name=spoke_name, platform=platform, spoke_id=uuid4(), lifetime=lifetime
         )
-        _record("token.issued", row, by, now, address=row.address)
+        record_event("token.issued", row, by, now, address=row.address)
     return _with_commands(row, secret)
 
 
@@ -120,71 +116,6 @@ def _lifetime(hours: int | None) -> timedelta:
     if hours is not None and not 1 <= hours <= most:
         raise InvalidFields({"expiresInHours": [f"Must be between 1 and {most}."]})
     return timedelta(hours=most if hours is None else hours)
-
-
-def _claim_name(spoke_name: str, now: datetime) -> None:
-    holders = InstallationToken.objects.filter(lease_name=spoke_name.lower())
-    _expire(holders, now)
-    if holders.exists():
-        raise SpokeNameInUse(f"{spoke_name} is already the name of a spoke or an open install command.")
-
-
-def _lease_host(hub: HubConfig, custom_ip: str | None, now: datetime) -> int:
-    pool = Pool(hub.network)
-    if custom_ip is not None:
-        return _lease_chosen_host(pool, custom_ip, now)
-    host = _never_used_host(hub, pool) or _longest_resting_host()
-    if host is None:
-        _expire(InstallationToken.objects.order_by("expires_at"), now, most=1)
-        host = _longest_resting_host()
-    if host is None:
-        raise PoolExhausted
-    return host
-
-
-def _lease_chosen_host(pool: Pool, custom_ip: str, now: datetime) -> int:
-    try:
-        host = pool.host_of(custom_ip)
-    except UnfitAddressError as problem:
-        raise InvalidFields({"customIP": [str(problem)]}) from None
-    holder = InstallationToken.objects.filter(lease_host=host)
-    _expire(holder, now)
-    if taken := holder.first():
-        raise AddressAlreadyAllocated(f"{taken.address} belongs to {taken.spoke_name}.")
-    RestingAddress.objects.filter(host=host).delete()
-    return host
-
-
-def _never_used_host(hub: HubConfig, pool: Pool) -> int | None:
-    """Moves the hub's counter to the first host that nobody ever leased; chosen addresses lie ahead of it."""
-    start = hub.next_host
-    while start <= pool.last_host:
-        ahead = range(start, min(start + _STRIDE, pool.last_host + 1))
-        used = _used_hosts(ahead)
-        free = next((host for host in ahead if host not in used), None)
-        start = ahead.stop if free is None else free + 1
-        if free is not None:
-            HubConfig.objects.filter(id=hub.id).update(next_host=start)
-            return free
-    if start != hub.next_host:
-        HubConfig.objects.filter(id=hub.id).update(next_host=start)
-    return None
-
-
-def _used_hosts(hosts: range) -> set[int]:
-    bounds = (hosts.start, hosts.stop - 1)
-    leased = InstallationToken.objects.filter(lease_host__range=bounds).values_list("lease_host", flat=True)
-    resting = RestingAddress.objects.filter(host__range=bounds).values_list("host", flat=True)
-    return {host for host in leased if host is not None} | set(resting)
-
-
-def _longest_resting_host() -> int | None:
-    resting = RestingAddress.objects.order_by("released_at", "host").first()
-    if resting is None:
-        return None
-    host = resting.host
-    resting.delete()
-    return host
 
 
 def _with_commands(row: InstallationToken, secret: str) -> IssuedToken:
@@ -233,10 +164,10 @@ def reissue_token(*, token_id: UUID, by: Caller, now: datetime) -> IssuedToken:
             state=State.REVOKED, ended_at=now
         ):
             release_lease(old, now=now)
-        _claim_name(old.spoke_name, now)
+        lease_name(old.spoke_name, now)
         if ip_address(old.address) not in hub.network:
             raise AddressAlreadyAllocated(f"{old.address} is not of the network {hub.network}, where the hub is now.")
-        host = _lease_host(hub, old.address, now)
+        host = lease_host(hub, old.address, now)
         row, secret = _create_row(
             hub,
             host,
@@ -246,7 +177,7 @@ def reissue_token(*, token_id: UUID, by: Caller, now: datetime) -> IssuedToken:
             spoke_id=old.spoke_id,
             lifetime=_lifetime(None),
         )
-        _record("token.reissued", row, by, now, address=row.address, replaces=str(old.pk))
+        record_event("token.reissued", row, by, now, address=row.address, replaces=str(old.pk))
     return _with_commands(row, secret)
 
 
@@ -290,7 +221,7 @@ def _claim(secret: str, platform: str, sha256: str | None, *, by: Caller, now: d
     script = _render(row, secret, platform)
     if sha256 is not None and sha256 != scripts.script_sha256(script):
         raise ScriptChanged
-    _record("token.claimed", row, by, now, platform=platform)
+    record_event("token.claimed", row, by, now, platform=platform)
     return script
 
 
@@ -299,7 +230,7 @@ def redeem_token(*, row: InstallationToken, by: Caller, now: datetime) -> None:
     changed = InstallationToken.objects.filter(pk=row.pk).redeemable(now).update(state=State.REDEEMED, redeemed_at=now)
     if not changed:
         raise refusal_of(row.pk, now)
-    _record("token.redeemed", row, by, now)
+    record_event("token.redeemed", row, by, now)
 
 
 def hash_of(secret: str) -> str:
@@ -336,10 +267,10 @@ def record_refusal(secret: str, refusal: HubError, *, by: Caller, now: datetime,
     """Notes a refused use of a token that exists, in a transaction of its own: the refused one was rolled back."""
     with transaction.atomic():
         row = find_token(secret)
-        _record("token.refused", row, by, now, reason=refusal.code, **details)
+        record_event("token.refused", row, by, now, reason=refusal.code, **details)
 
 
-# --- Revoke, release, purge ---------------------------------------------------------------------------------------
+# --- Revoke and purge ---------------------------------------------------------------------------------------
 
 
 def revoke_token(*, token_id: UUID, by: Caller, now: datetime) -> InstallationToken:
@@ -355,20 +286,11 @@ def revoke_token(*, token_id: UUID, by: Caller, now: datetime) -> InstallationTo
         )
         if changed:
             release_lease(row, now=now)
-            _record("token.revoked", row, by, now)
+            record_event("token.revoked", row, by, now)
         elif row.state == State.REDEEMED:
             raise TokenCannotBeRevoked
     row.refresh_from_db()
     return row
-
-
-def release_lease(row: InstallationToken, *, now: datetime) -> None:
-    """Gives address and name back, in the caller's transaction. Does nothing when they were given back before."""
-    released = InstallationToken.objects.filter(pk=row.pk, lease_host__isnull=False).update(
-        lease_host=None, lease_name=None
-    )
-    if released:
-        RestingAddress.objects.update_or_create(host=row.host, defaults={"released_at": now})
 
 
 def purge_tokens(*, by: Caller, now: datetime) -> tuple[int, int]:
@@ -393,22 +315,4 @@ def purge_tokens(*, by: Caller, now: datetime) -> tuple[int, int]:
 def _expire_batch(by: Caller, now: datetime) -> int:
     with transaction.atomic():
         lock_hub()
-        return _expire(InstallationToken.objects.order_by("expires_at"), now, by=by)
-
-
-_BY_TIME = Caller(actor="hub")
-
-
-def _expire(candidates: TokenQuerySet, now: datetime, *, by: Caller = _BY_TIME, most: int = _PURGE_BATCH) -> int:
-    """Ends those of the candidates whose time has passed, under the hub's lock, and releases their leases."""
-    expired = 0
-    for row in candidates.lapsed(now)[:most]:
-        if InstallationToken.objects.filter(pk=row.pk).lapsed(now).update(state=State.EXPIRED, ended_at=now):
-            release_lease(row, now=now)
-            _record("token.expired", row, by, now, address=row.address)
-            expired += 1
-    return expired
-
-
-def _record(event: str, row: InstallationToken, by: Caller, now: datetime, **details: Any) -> None:
-    audit.record(event, by=by, about=f"{row.spoke_name} ({row.token_prefix}…)", now=now, token=str(row.pk), **details)
+        return expire_lapsed(InstallationToken.objects.order_by("expires_at"), now, by=by)

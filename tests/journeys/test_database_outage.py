@@ -25,7 +25,16 @@ class Server:
             {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
         )
         options = f"-k {self.home} -c listen_addresses='' -c fsync=off"
-        command = [newest_binaries() / "pg_ctl", "-D", self.home / "data", "-w", "-m", "immediate", "-o", options]
+        command: list[str | Path] = [
+            newest_binaries() / "pg_ctl",
+            "-D",
+            self.home / "data",
+            "-w",
+            "-m",
+            "immediate",
+            "-o",
+            options,
+        ]
         subprocess.run(
             [*command, "-l", self.home / "data" / "restarted.log", word],
             **identity,

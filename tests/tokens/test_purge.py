@@ -129,7 +129,7 @@ def test_a_redeemed_token_stays_for_good(hub, clock):
 
 
 def test_it_ends_more_tokens_than_one_batch_holds(hub, clock, monkeypatch):
-    monkeypatch.setattr("tokens.services._PURGE_BATCH", 3)
+    monkeypatch.setattr("tokens.leases.EXPIRE_BATCH", 3)
     for number in range(8):
         issue(f"spoke{number}")
     clock.shift(DAY)
