@@ -1,5 +1,6 @@
 """What tests of the database and of the REST calls share: a clock that stands still, a hub, clients, and short ways."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -20,6 +21,11 @@ from tokens.services import IssuedToken, claim_token, issue_token
 from wireguard.keys import generate_private_key, public_key_of
 from wireguard.models import AgentState, HubConfig
 from wireguard.services import initialize_hub
+
+# A shell gives what it starts in the background an ignored SIGINT, and children would inherit that: a script of ours
+# could then not be interrupted, which is what some tests do.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BY_TEST = Caller(actor="test", address="192.0.2.1")
