@@ -91,8 +91,10 @@ class Agent:
             except DatabaseError as failure:
                 log.warning("the database does not answer, trying again: %s", str(failure).strip())
                 connection.close()
+                self._next_beat = 0.0  # what was to be written down may not have been
                 self._stop.wait(RETRY_SECONDS)
         self._looker.shutdown()
+        self._wakeup.close()
         log.info("agent stopped; the interface stays up")
 
     def run_once(self) -> str:

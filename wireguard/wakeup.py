@@ -20,6 +20,10 @@ class Wakeup(Protocol):
         """Returns after a commit of somebody else, after so many seconds, or when `stop` is set."""
         ...
 
+    def close(self) -> None:
+        """Gives back what it holds."""
+        ...
+
 
 def wakeup_for_database() -> Wakeup:
     """The one that fits the configured database."""
@@ -41,6 +45,9 @@ class SqliteWakeup:
                 return
             stop.wait(SQLITE_POLL_SECONDS)
 
+    def close(self) -> None:
+        """The connection is Django's own."""
+
     def _data_version(self) -> int:
         connection.ensure_connection()
         # The raw connection: fifty times a second, Django's cursor would be most of an idle agent's work.
@@ -54,16 +61,22 @@ class PostgresWakeup:
         self._listener: psycopg.Connection | None = None
 
     def wait(self, seconds: float, stop: threading.Event) -> None:
-        if self._listener is None:
-            self._listener = self._listen()
-            return
         deadline = time.monotonic() + seconds
         try:
+            if self._listener is None:
+                self._listener = self._listen()
+                return
             while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
                 timeout = min(left, POSTGRES_WAIT_SECONDS)
                 if list(self._listener.notifies(timeout=timeout, stop_after=1)):
                     return
         except psycopg.Error:
+            # Without a listener the agent polls, once in so long, and keeps trying to listen.
+            self.close()
+            stop.wait(min(seconds, POSTGRES_WAIT_SECONDS))
+
+    def close(self) -> None:
+        if self._listener is not None:
             self._listener.close()
             self._listener = None
 

@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()  # the walk reads the product's own OpenAPI document
+
 from tests.live import ROOT, LiveHub, live_hub
 from tests.postgres import throw_away_server
 from tests.prove import races, schema_walk

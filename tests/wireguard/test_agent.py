@@ -64,6 +64,9 @@ class NoWakeup:
     def wait(self, seconds: float, stop: threading.Event) -> None:
         stop.wait(min(seconds, 0.01))
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture
 def backend() -> RecordingBackend:

@@ -1,0 +1,73 @@
+"""What wakes the agent, and what it does when nothing can."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from wireguard.services import GENERATION_CHANNEL
+from wireguard.wakeup import PostgresWakeup, SqliteWakeup, Wakeup, wakeup_for_database
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def wakeup(db) -> Iterator[Wakeup]:
+    with closing(wakeup_for_database()) as wakeup:
+        yield wakeup
+
+
+def test_each_engine_has_its_own(wakeup):
+    wanted = PostgresWakeup if connection.vendor == "postgresql" else SqliteWakeup
+    assert isinstance(wakeup, wanted)
+
+
+def test_without_news_it_returns_when_the_time_is_over(wakeup):
+    stop = threading.Event()
+    wakeup.wait(0.2, stop)
+    started = time.monotonic()
+    wakeup.wait(0.2, stop)
+    assert time.monotonic() - started >= 0.19
+
+
+def test_it_returns_soon_when_told_to_stop(wakeup):
+    stop = threading.Event()
+    wakeup.wait(0.1, stop)
+    threading.Timer(0.1, stop.set).start()
+    started = time.monotonic()
+    wakeup.wait(30, stop)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_note_of_another_connection_wakes_it_on_postgresql(wakeup):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no notes; tests/journeys/test_processes.py shows its own way")
+    stop = threading.Event()
+    wakeup.wait(30, stop)  # starts to listen
+
+    def note() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {GENERATION_CHANNEL}")
+        connection.close()
+
+    threading.Timer(0.2, note).start()
+    started = time.monotonic()
+    wakeup.wait(30, stop)
+    assert time.monotonic() - started < 10
+
+
+def test_a_server_that_takes_no_listener_is_polled_instead(monkeypatch):
+    # A server out of connections cannot be had for a moment only, so its refusal is put in place.
+    def refuse(*_: object) -> None:
+        raise psycopg.OperationalError("too many clients already")
+
+    monkeypatch.setattr(PostgresWakeup, "_listen", refuse)
+    wakeup = PostgresWakeup()
+    started = time.monotonic()
+    wakeup.wait(0.1, threading.Event())
+    assert 0.09 <= time.monotonic() - started < 5
