@@ -12,8 +12,8 @@ threads = settings.HUB_THREADS
 worker_class = "gthread"
 timeout = 60
 graceful_timeout = 15
-# A request line holds a token at most; longer ones come from nobody we know.
-limit_request_line = 2048
+# The most gunicorn takes. A longer line is refused by gunicorn itself, in HTML; up to here the answer is ours.
+limit_request_line = 8190
 limit_request_field_size = 8190
 accesslog = None  # the path of a script request holds a token; nginx masks it, gunicorn cannot
 control_socket_disable = True

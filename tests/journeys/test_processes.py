@@ -109,3 +109,9 @@ def test_no_log_holds_a_token(hub):
         hub.call("GET", f"/api/installation/script/{secret}?platform=linux")
     hub.call("GET", f"/api/installation/script/{secret}/nothing-here")
     assert secret not in (hub.home / "log").read_text()
+
+
+def test_a_request_line_as_long_as_gunicorn_takes_is_answered_in_the_one_shape(hub):
+    hub.start_web()
+    status, answer = hub.call("GET", f"/api/spoke/list?search={'x' * 8000}", role="viewer")
+    assert (status, answer["code"]) == (400, "VALIDATION_ERROR")
