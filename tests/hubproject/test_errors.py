@@ -201,3 +201,14 @@ def test_a_refusal_changes_nothing(hub):
         for method in METHODS:
             getattr(Client(), method)(path)
     assert everything() == before
+
+
+def test_signing_in_while_the_counters_are_out_of_reach_is_answered_503(hub, settings):
+    reachable = settings.CACHES
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "unix:///nowhere/socket"}
+    }
+    client = Client(raise_request_exception=False)
+    answer = client.post("/account/sign-in", {"login": "ada", "password": "wrong"})
+    settings.CACHES = reachable
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
