@@ -24,7 +24,7 @@ from wireguard.keys import public_key_of
 from wireguard.models import AgentState, HubConfig, Peer
 from wireguard.observations import Observations
 from wireguard.sealing import SealingError
-from wireguard.services import wanted_interface
+from wireguard.services import wanted_firewall, wanted_interface
 from wireguard.wakeup import Wakeup
 
 LOOK_SECONDS = 10.0
@@ -132,9 +132,9 @@ class Agent:
         if self._brought_up != wanted or not self._service.is_there(wanted.name):
             self._bring_up(wanted, hub)
         elif hub.generation > self._applied:
-            self._apply_changes(hub.generation)
+            self._apply_changes(hub)
         if self._look is not None and self._look.done():
-            self._finish_look(wanted, hub.spoke_to_spoke)
+            self._finish_look(wanted, hub)
         if self._look is None and self._monotonic() >= self._next_look:
             self._next_look = self._monotonic() + LOOK_SECONDS
             self._look = self._looker.submit(self._take_look, wanted, self._applied)
@@ -146,7 +146,7 @@ class Agent:
         self._brought_up = None
         self._refuse_foreign(wanted)
         peers = {key: peer for key, (_, peer, _) in _live_peers().items()}
-        self._service.bring_up(wanted, peers, mode=hub.spoke_to_spoke)
+        self._service.bring_up(wanted, peers, wanted_firewall(hub))
         self._brought_up, self._applied, self._is_first_start = wanted, hub.generation, False
         log.info("%s is up with %d peers, generation %d", wanted.name, len(peers), hub.generation)
         if is_repair:
@@ -163,17 +163,21 @@ class Agent:
                 "Take that one down, or set the hub up with another name (init_hub --interface)."
             )
 
-    def _apply_changes(self, generation: int) -> None:
+    def _apply_changes(self, hub: HubConfig) -> None:
         """Applies the rows that changed since, many in one go. A key that was removed and came back is put, not cut."""
-        rows = Peer.objects.filter(generation__gt=self._applied, generation__lte=generation)
+        rows = Peer.objects.filter(generation__gt=self._applied, generation__lte=hub.generation)
         changes = list(rows.values_list("public_key", "allowed_ips", "live_key"))
         put = {key: _wanted_peer(key, ips) for key, ips, live_key in changes if live_key}
         remove = tuple({key for key, _, live_key in changes if not live_key} - put.keys())
         if self._brought_up is not None:
-            self._service.apply(self._brought_up.name, Difference(remove, tuple(put.values())))
+            # In this order an address that changes hands never takes what its last holder might with it.
+            self._service.apply(self._brought_up.name, Difference(remove, ()))
+            if not self._service.has_applied(firewall := wanted_firewall(hub)):
+                self._service.apply_firewall(firewall)
+            self._service.apply(self._brought_up.name, Difference((), tuple(put.values())))
         if put:
             self._next_look = min(self._next_look, self._monotonic() + LOOK_AFTER_NEWCOMER_SECONDS)
-        self._applied = generation
+        self._applied = hub.generation
 
     # --- Looking --------------------------------------------------------------------------------------------------
 
@@ -183,7 +187,7 @@ class Agent:
         seen = self._service.observe(wanted.name)
         return Look(seen, self._service.is_right(wanted, seen), applied, at)
 
-    def _finish_look(self, wanted: WantedInterface, mode: str) -> None:
+    def _finish_look(self, wanted: WantedInterface, hub: HubConfig) -> None:
         """Repairs what differs and writes what was seen.
 
         The database is read after the dump was taken. The other way round, a peer registered in between would look
@@ -195,7 +199,7 @@ class Agent:
         live = _live_peers()
         change = _proven(difference({key: peer for key, (_, peer, _) in live.items()}, look.seen), live, look.applied)
         if look.wrong:
-            self._service.bring_up(wanted, {key: peer for key, (_, peer, _) in live.items()}, mode=mode)
+            self._service.bring_up(wanted, {key: peer for key, (_, peer, _) in live.items()}, wanted_firewall(hub))
         else:
             self._service.apply(wanted.name, change)
         if change or look.wrong:

@@ -9,11 +9,11 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from wireguard import firewall
+from wireguard import firewall, forwarding
 from wireguard.configtext import Difference, WantedPeer, check_interface_name
 from wireguard.dump import SeenPeer
 from wireguard.keys import InvalidKeyError, decode_key, public_key_of
@@ -116,6 +116,14 @@ class Backend(Protocol):
         """Our own table as the firewall lists it, without counters; None when it is not there."""
         ...
 
+    def set_forwarding(self, name: str, *, versions: Collection[int]) -> None:
+        """Pass on what arrives by the interface, for these IP versions; for others do as the machine does by itself."""
+        ...
+
+    def is_forwarding(self, name: str, *, versions: Collection[int]) -> bool:
+        """Whether what arrives by the interface is passed on for each of these IP versions."""
+        ...
+
 
 class WgBackend:
     """The machine behind `wg`, `ip`, `nft` and, where the kernel has no WireGuard, `wireguard-go`.
@@ -206,6 +214,20 @@ class WgBackend:
             return None
         raise _failure(finished)
 
+    def set_forwarding(self, name: str, *, versions: Collection[int]) -> None:
+        try:
+            for version in (4, 6):
+                change = forwarding.start_forwarding if version in versions else forwarding.stop_forwarding
+                change(check_interface_name(name), version)
+        except OSError as failure:
+            raise _forwarding_problem(name, failure) from None
+
+    def is_forwarding(self, name: str, *, versions: Collection[int]) -> bool:
+        try:
+            return all(forwarding.is_forwarding(check_interface_name(name), version) for version in versions)
+        except OSError as failure:
+            raise _forwarding_problem(name, failure) from None
+
     def _start_wireguard_go(self, name: str) -> None:
         # It leaves a daemon behind that would hold our pipes open for as long as the interface lives.
         try:
@@ -284,6 +306,13 @@ class WgBackend:
 def _answers(control_socket: str) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
         return connection.connect_ex(control_socket) == 0
+
+
+def _forwarding_problem(name: str, failure: OSError) -> BackendError:
+    return BackendError(
+        f"What arrives by {name} cannot be passed on: {failure.filename}: {failure.strerror}. "
+        "Where the service manager protects the kernel's tunables, let the agent write /proc/sys/net."
+    )
 
 
 def _start_problem(arguments: list[str], error: OSError | subprocess.TimeoutExpired) -> BackendError:
@@ -383,6 +412,7 @@ class MemoryBackend:
         self._networks = list(networks)
         self._interfaces: dict[str, _MemoryInterface] = {}
         self._firewall: str | None = None
+        self._forwarding: dict[str, set[int]] = {}
 
     def interface_exists(self, name: str) -> bool:
         return name in self._interfaces
@@ -447,6 +477,12 @@ class MemoryBackend:
 
     def firewall_table(self) -> str | None:
         return self._firewall
+
+    def set_forwarding(self, name: str, *, versions: Collection[int]) -> None:
+        self._forwarding[name] = set(versions)
+
+    def is_forwarding(self, name: str, *, versions: Collection[int]) -> bool:
+        return self._forwarding.get(name, set()).issuperset(versions)
 
     def hear(self, name: str, heard: SeenPeer) -> None:
         """What the network does to a peer: its endpoint, handshake and transfer become those given."""

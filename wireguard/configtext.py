@@ -42,7 +42,7 @@ class Difference:
 
 def check_interface_name(name: str) -> str:
     """`name` itself when Linux and wg-quick(8) would take it; ValueError otherwise."""
-    if not _INTERFACE_NAME.fullmatch(name) or name in {".", ".."}:
+    if not _INTERFACE_NAME.fullmatch(name) or name in {".", "..", "all", "default"}:
         raise ValueError("An interface name is 1 to 15 letters, digits or _ = + . - and does not start with a dash.")
     return name
 

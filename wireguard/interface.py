@@ -1,12 +1,13 @@
 """The one door to the WireGuard interface: from what is wanted and what is seen to the smallest change."""
 
 import ipaddress
+import threading
 from collections.abc import Iterable, Mapping
 
-from wireguard import firewall
 from wireguard.backends import Backend, BackendError, LinkState
 from wireguard.configtext import Difference, WantedInterface, WantedPeer, difference, setconf_text
 from wireguard.dump import SeenInterface, parse_dump
+from wireguard.firewall import REMOVAL_TEXT, WantedFirewall, ruleset_text
 from wireguard.keys import public_key_of
 
 
@@ -23,20 +24,30 @@ class WireGuardService:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._firewall: WantedFirewall | None = None
         self._applied_firewall: str | None = None
+        # Looking and applying go on in different threads; a table must not be seen before it is known.
+        self._table_lock = threading.Lock()
 
-    def bring_up(self, interface: WantedInterface, peers: Mapping[str, WantedPeer], *, mode: str = "isolated") -> None:
+    def bring_up(
+        self,
+        interface: WantedInterface,
+        peers: Mapping[str, WantedPeer],
+        firewall: WantedFirewall | None = None,
+    ) -> None:
         """Make the interface right in everything. Of `peers`, by public key, right ones keep their sessions.
 
-        Raises NetworkOverlap, with nothing changed, when the interface does not have its addresses yet and
-        one of them is in a network of this machine's own.
+        Without a `firewall` spokes reach the hub itself, and no service or spoke. Raises NetworkOverlap, with nothing
+        changed, when the interface does not have its addresses yet and one is in another network of the machine.
         """
         self._refuse_overlap(interface)
         # Before the link is up, so that no spoke reaches another in between.
-        self.apply_firewall(interface.name, mode)
+        firewall = firewall or WantedFirewall(interface.name, interface.addresses)
+        self._load_table(firewall)
         self._configure(interface, peers)
         self._backend.set_addresses(interface.name, interface.addresses, interface.mtu)
         self._backend.link_up(interface.name)
+        self._forward_as(firewall)
 
     def apply(self, name: str, change: Difference) -> None:
         """Remove and put these peers, and touch no other. It is the next look that proves it."""
@@ -47,10 +58,14 @@ class WireGuardService:
         """What the interface holds now; DumpError (a ValueError) when `wg` printed something else."""
         return parse_dump(self._backend.dump(name))
 
-    def apply_firewall(self, name: str, mode: str = "isolated") -> None:
-        """Replace our own firewall table, in one transaction, by the one for this forwarding mode."""
-        self._backend.load_ruleset(firewall.ruleset_text(name, mode))
-        self._applied_firewall = self._backend.firewall_table()
+    def apply_firewall(self, firewall: WantedFirewall) -> None:
+        """Replace our own firewall table, in one transaction, and touch no peer."""
+        self._load_table(firewall)
+        self._forward_as(firewall)
+
+    def has_applied(self, firewall: WantedFirewall) -> bool:
+        """Whether it is the one applied last; what became of it since, a look tells."""
+        return firewall == self._firewall
 
     def is_there(self, name: str) -> bool:
         """Whether there is an interface of this name; cheap enough to ask at every turn."""
@@ -61,7 +76,8 @@ class WireGuardService:
         return self._backend.link_state(name) if self._backend.interface_exists(name) else None
 
     def is_right(self, interface: WantedInterface, seen: SeenInterface) -> list[str]:
-        """What is wrong but peers: "private key", "listen port", "address", "mtu", "link down", "firewall".
+        """What is wrong but peers: "private key", "listen port", "address", "mtu", "link down", "firewall",
+        "forwarding".
 
         Empty when all is right. The firewall is right while nft lists it as it did after we applied it.
         """
@@ -72,7 +88,8 @@ class WireGuardService:
             "address": set(link.addresses) != set(interface.addresses),
             "mtu": link.mtu != interface.mtu,
             "link down": not link.is_up,
-            "firewall": self._applied_firewall is None or self._backend.firewall_table() != self._applied_firewall,
+            "firewall": not self._is_table_right(),
+            "forwarding": not self._is_forwarding(),
         }
         return [word for word, wrong in is_wrong.items() if wrong]
 
@@ -80,8 +97,27 @@ class WireGuardService:
         """End the interface, if there is one, and take our firewall table away."""
         if self._backend.interface_exists(name):
             self._backend.delete_interface(name)
-        self._backend.load_ruleset(firewall.REMOVAL_TEXT)
-        self._applied_firewall = None
+        self._backend.set_forwarding(name, versions=())
+        self._backend.load_ruleset(REMOVAL_TEXT)
+        self._firewall = self._applied_firewall = None
+
+    def _load_table(self, firewall: WantedFirewall) -> None:
+        self._firewall = None
+        with self._table_lock:
+            self._backend.load_ruleset(ruleset_text(firewall))
+            self._applied_firewall = self._backend.firewall_table()
+
+    def _is_table_right(self) -> bool:
+        with self._table_lock:
+            return self._applied_firewall is not None and self._backend.firewall_table() == self._applied_firewall
+
+    def _forward_as(self, firewall: WantedFirewall) -> None:
+        self._backend.set_forwarding(firewall.interface, versions=firewall.forwarded_versions)
+        self._firewall = firewall
+
+    def _is_forwarding(self) -> bool:
+        firewall = self._firewall
+        return firewall is None or self._backend.is_forwarding(firewall.interface, versions=firewall.forwarded_versions)
 
     def _configure(self, interface: WantedInterface, peers: Mapping[str, WantedPeer]) -> None:
         if not self._backend.interface_exists(interface.name):

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -19,6 +20,7 @@ from hubproject.errors import InvalidFields
 from hubproject.secret_files import create_private_file
 from wireguard.configtext import WantedInterface, check_interface_name
 from wireguard.errors import HubAlreadyInitialized, HubNotInitialized, NetworkInUse, SealingKeyUnusable
+from wireguard.firewall import CLUSTER, WantedFirewall, parse_services
 from wireguard.hub_values import (
     in_range,
     parse_dns_server,
@@ -296,6 +298,23 @@ def wanted_interface(hub: HubConfig) -> WantedInterface:
         name=hub.interface_name,
         private_key=private_key,
         listen_port=hub.listen_port,
-        addresses=(hub.interface_address,),
+        addresses=hub.addresses,
         mtu=hub.mtu,
+    )
+
+
+def wanted_firewall(hub: HubConfig) -> WantedFirewall:
+    """What may pass at the hub's interface."""
+    groups: dict[int, list[str]] = defaultdict(list)
+    if hub.spoke_to_spoke == CLUSTER:
+        members = Peer.objects.filter(live_key__isnull=False, forwarding_group__isnull=False).order_by("id")
+        rows: Iterable[Any] = members.values_list("forwarding_group", "allowed_ips")
+        for group, allowed_ips in rows:
+            groups[group] += allowed_ips.split(",")
+    return WantedFirewall(
+        interface=hub.interface_name,
+        addresses=hub.addresses,
+        mode=hub.spoke_to_spoke,
+        services=parse_services(settings.HUB_SPOKE_SERVICES),
+        groups=groups,
     )
