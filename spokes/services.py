@@ -118,7 +118,7 @@ def _new_spoke(
     spoke = Spoke.objects.create(
         id=row.spoke_id,
         token=row,
-        peer=add_peer(public_key=public_key, allowed_ips=f"{row.address}/32"),
+        peer=add_peer(public_key=public_key, allowed_ips=",".join(row.routed_ips)),
         name=row.spoke_name,
         registered_at=now,
         registered_from=by.address,

@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,16 @@ from hubproject.errors import InvalidFields
 from hubproject.secret_files import create_private_file
 from wireguard.configtext import WantedInterface, check_interface_name
 from wireguard.errors import HubAlreadyInitialized, HubNotInitialized, NetworkInUse, SealingKeyUnusable
-from wireguard.firewall import CLUSTER, WantedFirewall, parse_services
+from wireguard.firewall import CLUSTER, ISOLATED, MODES, WantedFirewall, parse_services
 from wireguard.hub_values import (
     in_range,
+    one_of,
     parse_dns_server,
     parse_domain,
     parse_each,
     parse_endpoint,
     parse_network,
+    parse_network6,
 )
 from wireguard.keys import generate_private_key, public_key_of
 from wireguard.models import AgentState, HubConfig, Peer
@@ -50,11 +52,13 @@ def initialize_hub(
     endpoint: str,
     by: Caller,
     now: datetime,
+    network_cidr6: str | None = None,
     listen_port: int = 51820,
     dns: Sequence[str] = (),
     dns_domains: Sequence[str] = (),
     mtu: int = 1420,
     persistent_keepalive: int = 25,
+    spoke_to_spoke: str = ISOLATED,
     interface_name: str = "wg0",
 ) -> HubConfig:
     """Makes the hub's keys and its one row.
@@ -63,14 +67,17 @@ def initialize_hub(
     """
     values = checked_values(
         networkCIDR=network_cidr,
+        **({"networkCIDR6": network_cidr6} if network_cidr6 else {}),
         endpoint=endpoint,
         listenPort=listen_port,
         dns=dns,
         dnsDomains=dns_domains,
         mtu=mtu,
         persistentKeepalive=persistent_keepalive,
+        spokeToSpoke=spoke_to_spoke,
         interfaceName=interface_name,
     )
+    _check_room(values["networkCIDR"], values.get("networkCIDR6"))
     try:
         with transaction.atomic():
             if HubConfig.objects.exists():
@@ -78,6 +85,8 @@ def initialize_hub(
             hub = _create_hub(values, now)
             _notify_agent()
             details = {"network": hub.network_cidr, "endpoint": hub.endpoint}
+            if hub.network_cidr6:
+                details["network6"] = hub.network_cidr6
             audit.record("hub.initialized", by=by, about="hub", now=now, **details)
             return hub
     except IntegrityError:
@@ -87,12 +96,14 @@ def initialize_hub(
 # How each value an operator writes is parsed, by its name on the wire.
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "networkCIDR": parse_network,
+    "networkCIDR6": parse_network6,
     "endpoint": parse_endpoint,
     "listenPort": in_range(1, 65535),
     "dns": parse_each(parse_dns_server),
     "dnsDomains": parse_each(parse_domain),
     "mtu": in_range(1280, 65456),
     "persistentKeepalive": in_range(0, 65535),
+    "spokeToSpoke": one_of(*MODES),
     "interfaceName": check_interface_name,
 }
 
@@ -110,23 +121,31 @@ def checked_values(**written: Any) -> dict[str, Any]:
     return values
 
 
+def _check_room(network: IPv4Network, network6: IPv6Network | None) -> None:
+    """A spoke's host number is the same in both networks, so the second has to have room for those of the first."""
+    if network6 is not None and network6.num_addresses < network.num_addresses:
+        longest = 128 - (32 - network.prefixlen)
+        raise InvalidFields({"networkCIDR6": [f"Must have room for every host of {network}: at most a /{longest}."]})
+
+
 def update_hub(*, by: Caller, now: datetime, **written: Any) -> HubConfig:
     """Changes what is written, by its names on the wire; the agent brings the interface in line.
 
-    Raises InvalidFields, HubNotInitialized, or NetworkInUse when the network would change under a lease.
+    Raises InvalidFields, HubNotInitialized, or NetworkInUse when a network would change under a lease; a
+    first IPv6 prefix is such a change, for the spokes that are there have no address in it.
     """
     values = checked_values(**written)
     with transaction.atomic():
         hub = lock_hub()
         columns = {_COLUMNS[name]: value for name, value in values.items()}
         changed = {name: value for name, value in columns.items() if str(getattr(hub, name)) != str(value)}
-        if network := changed.get("network_cidr"):
-            _move_to_network(hub, network)
+        if changed.keys() & _NETWORKS:
+            _move_to_networks(hub, changed.get("network_cidr", hub.network), changed.get("network_cidr6", hub.network6))
         for name, value in changed.items():
-            setattr(hub, name, str(value) if name == "network_cidr" else value)
+            setattr(hub, name, str(value) if name in _NETWORKS else value)
         if changed:
             hub.updated_at = now
-            hub.save(update_fields=[*changed, "interface_address", "next_host", "updated_at"])
+            hub.save(update_fields=[*changed, "interface_address", "interface_address6", "next_host", "updated_at"])
             hub.generation = _next_generation()
             audit.record(
                 "hub.changed",
@@ -141,38 +160,52 @@ def update_hub(*, by: Caller, now: datetime, **written: Any) -> HubConfig:
 # Where each value is kept, by its name on the wire.
 _COLUMNS = {
     "networkCIDR": "network_cidr",
+    "networkCIDR6": "network_cidr6",
     "endpoint": "endpoint",
     "listenPort": "listen_port",
     "dns": "dns",
     "dnsDomains": "dns_domains",
     "mtu": "mtu",
     "persistentKeepalive": "persistent_keepalive",
+    "spokeToSpoke": "spoke_to_spoke",
 }
+_NETWORKS = {"network_cidr", "network_cidr6"}
 
 
-def _move_to_network(hub: HubConfig, network: IPv4Network) -> None:
+def _move_to_networks(hub: HubConfig, network: IPv4Network, network6: IPv6Network | None) -> None:
+    _check_room(network, network6)
     if hub.tokens.filter(lease_host__isnull=False).exists():
         raise NetworkInUse
-    hub.resting_addresses.all().delete()
-    hub.interface_address = f"{network[1]}/{network.prefixlen}"
-    hub.next_host = 2
+    if network != hub.network:
+        hub.resting_addresses.all().delete()
+        hub.next_host = 2
+    hub.interface_address = _hubs_address(network)
+    hub.interface_address6 = _hubs_address(network6) if network6 else None
+
+
+def _hubs_address(network: IPv4Network | IPv6Network) -> str:
+    """Its first host, with the prefix length."""
+    return f"{network[1]}/{network.prefixlen}"
 
 
 def _create_hub(values: dict[str, Any], now: datetime) -> HubConfig:
-    network = values["networkCIDR"]
+    network, network6 = values["networkCIDR"], values.get("networkCIDR6")
     private_key = generate_private_key()
     return HubConfig.objects.create(
         interface_name=values["interfaceName"],
-        interface_address=f"{network[1]}/{network.prefixlen}",
+        interface_address=_hubs_address(network),
+        interface_address6=_hubs_address(network6) if network6 else None,
         listen_port=values["listenPort"],
         public_key=public_key_of(private_key),
         sealed_private_key=seal(private_key, public_half=_sealing_public_half(), context=PRIVATE_KEY_CONTEXT),
         network_cidr=str(network),
+        network_cidr6=str(network6) if network6 else None,
         dns=values["dns"],
         dns_domains=values["dnsDomains"],
         endpoint=values["endpoint"],
         mtu=values["mtu"],
         persistent_keepalive=values["persistentKeepalive"],
+        spoke_to_spoke=values["spokeToSpoke"],
         created_at=now,
         updated_at=now,
     )

@@ -8,6 +8,7 @@ from hubproject.access import ANYONE, role_of, setup_code_matches
 from hubproject.api import body_of, caller, now, page_of, without_unchanged
 from hubproject.errors import NotAuthenticated, PermissionRefused
 from hubproject.models import Role
+from wireguard.firewall import ISOLATED
 from wireguard.models import AgentState, Peer
 from wireguard.serializers import HubConfigOut, HubStatusOut, InitializeHub, StatusParameters, UpdateHub
 from wireguard.services import get_hub, initialize_hub, update_hub
@@ -31,6 +32,8 @@ class HubViewSet(ViewSet):
             dns_domains=values.get("dnsDomains", []),
             mtu=values.get("mtu", 1420),
             persistent_keepalive=values.get("persistentKeepalive", 25),
+            network_cidr6=values.get("networkCIDR6"),
+            spoke_to_spoke=values.get("spokeToSpoke", ISOLATED),
             by=caller(request, actor),
             now=now(),
         )
