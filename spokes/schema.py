@@ -245,4 +245,12 @@ declare(
         parameters=[CLUSTER_ID, SPOKE_ID],
         refuses=[HubNotInitialized, SpokeNotFound],
     ),
+    unconfirm=call(
+        "unconfirmNode",
+        "Take a node's confirmation back",
+        {200: answer("It is not confirmed any more.", Done)},
+        description="The cluster's nodes may no longer talk to it.",
+        parameters=[CLUSTER_ID, SPOKE_ID],
+        refuses=[HubNotInitialized, SpokeNotFound],
+    ),
 )

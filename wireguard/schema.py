@@ -106,7 +106,9 @@ describe(
         choices=AGENT_WORD,
     ),
     hold=field("Whether changes wait for an admin, as after a restore.", False),
-    differences=field("What hinders the agent or differs on the interface, in sentences.", []),
+    differences=field(
+        "In sentences: what hinders the agent, and on hold whom it would cut off, let in or change once released.", []
+    ),
     peers=field("The peers of this page."),
 )
 describe(StatusParameters, "StatusParameters")
@@ -145,5 +147,12 @@ declare(
         {200: answer("The interface, the agent, and a page of peers.", HubStatusOut)},
         query=StatusParameters,
         refuses=[HubNotInitialized],
+    ),
+    release=call(
+        "releaseHold",
+        "Release the hold after a restore",
+        {200: answer("The interface becomes what the database says. It is the same when there was no hold.", Done)},
+        description="After a restore the agent lists in `differences` of the hub's status whom it would cut off and "
+        "whom it would let in, and changes no peer before this call.",
     ),
 )

@@ -270,8 +270,17 @@ def add_peer(*, public_key: str, allowed_ips: str) -> Peer:
 def remove_peers(peer_ids: Sequence[int], *, now: datetime) -> int:
     """Wants these peers off the interface, in the caller's transaction; returns the generation that says so."""
     generation = _next_generation()
-    Peer.objects.filter(id__in=peer_ids, removed_at=None).update(live_key=None, removed_at=now, generation=generation)
+    Peer.objects.filter(id__in=peer_ids, removed_at=None).update(
+        live_key=None, removed_at=now, forwarding_group=None, generation=generation
+    )
     return generation
+
+
+def set_forwarding_group(peer_id: int, group: int | None) -> None:
+    """Says with which other peers this one may talk in the mode `cluster`, in the caller's transaction."""
+    Peer.objects.filter(id=peer_id).update(forwarding_group=group)
+    # Its row keeps its own generation: the firewall changes, and nobody's entry on the interface.
+    _next_generation()
 
 
 def _next_generation() -> int:
@@ -293,12 +302,13 @@ def _notify_agent() -> None:
 def wait_until_applied(generation: int, *, seconds: float) -> bool:
     """Whether the agent has applied this generation, after waiting for it at most so long.
 
-    Looks every 5 ms at first, then every 50. Does not wait when the agent is not alive or enough threads wait already.
+    Looks every 5 ms at first, then every 50. Does not wait when the agent is not alive or on hold, or enough threads
+    wait already.
     """
     state = AgentState.current()
-    if state.applied_generation >= generation:
+    if state.applied_generation >= generation and not state.hold:
         return True
-    if not state.is_alive(timezone.now()) or not _waiting.acquire(blocking=False):
+    if state.hold or not state.is_alive(timezone.now()) or not _waiting.acquire(blocking=False):
         return False
     try:
         return _poll_applied(generation, seconds)
@@ -313,6 +323,30 @@ def _poll_applied(generation: int, seconds: float) -> bool:
         if AgentState.objects.filter(id=1, applied_generation__gte=generation).exists():
             return True
     return False
+
+
+# --- Hold ---------------------------------------------------------------------------------------------------------
+
+
+def start_hold(*, by: Caller, now: datetime) -> None:
+    """After a restore: the agent tells what differs, and neither cuts nor revives a peer until `release_hold`.
+
+    A backup may be older than a removal made since; whoever was cut off must not come back by the restore alone.
+    """
+    with transaction.atomic():
+        AgentState.objects.update_or_create(id=1, defaults={"hold": True, "differences": []})
+        audit.record("hub.held", by=by, about="hub", now=now)
+        _notify_agent()
+
+
+def release_hold(*, by: Caller, now: datetime) -> bool:
+    """Lets the agent make the interface what the database says. False when there was no hold."""
+    with transaction.atomic():
+        if not AgentState.objects.filter(id=1, hold=True).update(hold=False, differences=[]):
+            return False
+        audit.record("hub.released", by=by, about="hub", now=now)
+        _notify_agent()
+    return True
 
 
 # --- The agent's view ---------------------------------------------------------------------------------------------

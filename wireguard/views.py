@@ -11,14 +11,20 @@ from hubproject.models import Role
 from wireguard.firewall import ISOLATED
 from wireguard.models import AgentState, Peer
 from wireguard.serializers import HubConfigOut, HubStatusOut, InitializeHub, StatusParameters, UpdateHub
-from wireguard.services import get_hub, initialize_hub, update_hub
+from wireguard.services import get_hub, initialize_hub, release_hold, update_hub
 
 
 class HubViewSet(ViewSet):
     """The hub's set-up and what the agent says of it."""
 
     # Before there is a hub, the setup code opens `initialize`; the view itself sees to that.
-    roles = {"initialize": ANYONE, "config": Role.VIEWER, "update": Role.ADMIN, "status": Role.VIEWER}
+    roles = {
+        "initialize": ANYONE,
+        "config": Role.VIEWER,
+        "update": Role.ADMIN,
+        "status": Role.VIEWER,
+        "release": Role.ADMIN,
+    }
 
     def initialize(self, request: Request) -> Response:
         """Makes the hub's keys and configuration, once."""
@@ -73,13 +79,18 @@ class HubViewSet(ViewSet):
                 "appliedGeneration": agent.applied_generation,
                 "syncedAt": agent.synced_at,
                 "agent": word,
-                "hold": False,
-                "differences": [agent.problem] if agent.problem else [],
+                "hold": agent.hold,
+                "differences": [*filter(None, [agent.problem]), *agent.differences],
                 "peers": peers,
                 **page,
             }
         )
         return Response(answer.data)
+
+    def release(self, request: Request) -> Response:
+        """Ends the hold after a restore: the interface becomes what the database says."""
+        release_hold(by=caller(request), now=now())
+        return Response({"success": True})
 
 
 def _initializer(request: Request) -> str | None:
