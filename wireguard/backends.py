@@ -53,6 +53,7 @@ class LinkState:
     addresses: tuple[str, ...]  # sorted as text, with the length of their network; link-local ones left out
     mtu: int
     is_up: bool
+    also_on: tuple[str, ...] = ()  # other interfaces that bear one of the addresses, too
 
 
 class Backend(Protocol):
@@ -77,8 +78,8 @@ class Backend(Protocol):
         """Replace key, port and all peers (`wg setconf`); every session drops."""
         ...
 
-    def set_interface(self, name: str, *, private_key: str, listen_port: int) -> None:
-        """Set key and port and touch no peer."""
+    def set_interface(self, name: str, *, private_key: str | None = None, listen_port: int | None = None) -> None:
+        """Set key, port or both, and touch no peer."""
         ...
 
     def set_peers(self, name: str, difference: Difference) -> None:
@@ -94,7 +95,7 @@ class Backend(Protocol):
         ...
 
     def link_state(self, name: str) -> LinkState:
-        """Addresses, MTU and whether the link is up."""
+        """Addresses, MTU, whether the link is up, and who else has one of the addresses."""
         ...
 
     def dump(self, name: str) -> str:
@@ -123,6 +124,11 @@ class Backend(Protocol):
     def is_forwarding(self, name: str, *, versions: Collection[int]) -> bool:
         """Whether what arrives by the interface is passed on for each of these IP versions."""
         ...
+
+
+def setconf_seconds(config_text: str) -> float:
+    """How long `configure` may take: 10 000 peers take wireguard-go over a second on a small machine."""
+    return 5.0 + len(config_text) / 100_000
 
 
 class WgBackend:
@@ -159,16 +165,17 @@ class WgBackend:
         self._wait_until(lambda: not self.interface_exists(name) and not _answers(f"/run/wireguard/{name}.sock"))
 
     def configure(self, name: str, config_text: str) -> None:
-        # 10 000 peers take wireguard-go over a second on a small machine, so a long text may take longer.
-        timeout = self._timeout + len(config_text) / 100_000
+        timeout = max(self._timeout, setconf_seconds(config_text))
         self._run_on(name, ["wg", "setconf", name, "/dev/stdin"], standard_input=config_text, timeout=timeout)
 
-    def set_interface(self, name: str, *, private_key: str, listen_port: int) -> None:
-        arguments = ["wg", "set", name, "listen-port", str(listen_port), "private-key", "/dev/stdin"]
-        self._run_on(name, arguments, standard_input=f"{private_key}\n")
+    def set_interface(self, name: str, *, private_key: str | None = None, listen_port: int | None = None) -> None:
+        port = [] if listen_port is None else ["listen-port", str(listen_port)]
+        key = [] if private_key is None else ["private-key", "/dev/stdin"]
+        given = None if private_key is None else f"{private_key}\n"
+        self._run_on(name, ["wg", "set", name, *port, *key], standard_input=given)
 
     def set_peers(self, name: str, difference: Difference) -> None:
-        for chunk in _chunks([*_removals(difference.remove), *_additions(difference.put)]):
+        for chunk in _chunks(_peer_entries(difference)):
             self._run_on(name, ["wg", "set", name, *(word for words in chunk for word in words)])
 
     def set_addresses(self, name: str, addresses: Sequence[str], mtu: int) -> None:
@@ -185,9 +192,11 @@ class WgBackend:
         self._run_on(name, ["ip", "link", "set", "dev", name, "up"])
 
     def link_state(self, name: str) -> LinkState:
-        shown = _json_rows(self._run_on(name, ["ip", "-json", "address", "show", "dev", name]))
+        if not self.interface_exists(name):
+            raise InterfaceMissing(f"There is no interface {name}.")
+        shown = _json_rows(self._run_on(name, ["ip", "-json", "address", "show"]))
         try:
-            return _link_state(shown[0])
+            return _link_state(name, shown)
         except (LookupError, TypeError):
             raise BackendError(f"`ip` described the interface {name} in a way that is not understood.") from None
 
@@ -348,12 +357,15 @@ def _shortened(arguments: Sequence[str]) -> str:
     return " ".join(arguments[:6]) + (" …" if len(arguments) > 6 else "")
 
 
-def _removals(public_keys: Iterable[str]) -> Iterator[list[str]]:
-    return (["peer", public_key, "remove"] for public_key in public_keys)
-
-
-def _additions(peers: Iterable[WantedPeer]) -> Iterator[list[str]]:
-    return (["peer", peer.public_key, "allowed-ips", ",".join(peer.allowed_ips)] for peer in peers)
+def _peer_entries(change: Difference) -> list[list[str]]:
+    """The arguments of `wg set` for each peer, removals first."""
+    return [
+        *(["peer", public_key, "remove"] for public_key in change.remove),
+        *(["peer", peer.public_key, "allowed-ips", ",".join(peer.allowed_ips)] for peer in change.put),
+        *(["peer", public_key, "persistent-keepalive", "0"] for public_key in change.without_keepalive),
+        # wg(8) takes an empty file for no key.
+        *(["peer", public_key, "preshared-key", "/dev/null"] for public_key in change.without_preshared_key),
+    ]
 
 
 def _chunks(entries: Sequence[list[str]]) -> Iterator[Sequence[list[str]]]:
@@ -370,10 +382,21 @@ def _json_rows(text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _link_state(row: dict[str, Any]) -> LinkState:
+def _link_state(name: str, rows: Iterable[dict[str, Any]]) -> LinkState:
+    by_name = {row["ifname"]: row for row in rows}
+    ours = by_name.pop(name)
+    addresses = _addresses(ours)
+    also_on = tuple(other for other, row in by_name.items() if _bare(addresses) & _bare(_addresses(row)))
+    return LinkState(tuple(sorted(addresses)), int(ours["mtu"]), "UP" in ours["flags"], also_on)
+
+
+def _addresses(row: dict[str, Any]) -> list[str]:
     # Linux gives wireguard-go's device a link-local address by itself; it is neither wanted nor foreign.
-    addresses = [f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"] if entry["scope"] != "link"]
-    return LinkState(tuple(sorted(addresses)), int(row["mtu"]), "UP" in row["flags"])
+    return [f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"] if entry["scope"] != "link"]
+
+
+def _bare(addresses: Iterable[str]) -> set[str]:
+    return {address.partition("/")[0] for address in addresses}
 
 
 def _foreign_networks(rows: Iterable[dict[str, Any]], without: str) -> list[str]:
@@ -436,10 +459,12 @@ class MemoryBackend:
         for peer in peers:
             interface.put(peer)
 
-    def set_interface(self, name: str, *, private_key: str, listen_port: int) -> None:
+    def set_interface(self, name: str, *, private_key: str | None = None, listen_port: int | None = None) -> None:
         interface = self._interface(name)
-        interface.set_private_key(private_key)
-        interface.listen_port = listen_port
+        if private_key is not None:
+            interface.set_private_key(private_key)
+        if listen_port is not None:
+            interface.listen_port = listen_port
 
     def set_peers(self, name: str, difference: Difference) -> None:
         interface = self._interface(name)
@@ -447,17 +472,24 @@ class MemoryBackend:
             interface.remove(public_key)
         for peer in difference.put:
             interface.put(peer)
+        for public_key in difference.without_keepalive:
+            interface.peers[public_key].keepalive = "off"
+        for public_key in difference.without_preshared_key:
+            interface.peers[public_key].preshared_key = ""
 
     def set_addresses(self, name: str, addresses: Sequence[str], mtu: int) -> None:
         interface = self._interface(name)
-        interface.link = LinkState(tuple(sorted(addresses)), mtu, interface.link.is_up)
+        interface.link = replace(interface.link, addresses=tuple(sorted(addresses)), mtu=mtu)
 
     def link_up(self, name: str) -> None:
         interface = self._interface(name)
         interface.link = replace(interface.link, is_up=True)
 
     def link_state(self, name: str) -> LinkState:
-        return self._interface(name).link
+        link = self._interface(name).link
+        ours = _bare(link.addresses)
+        others = {other: interface.link.addresses for other, interface in self._interfaces.items() if other != name}
+        return replace(link, also_on=tuple(other for other, addresses in others.items() if ours & _bare(addresses)))
 
     def dump(self, name: str) -> str:
         interface = self._interface(name)
@@ -490,6 +522,11 @@ class MemoryBackend:
         peer.endpoint, peer.latest_handshake = heard.endpoint or "", heard.latest_handshake
         peer.transfer_rx, peer.transfer_tx = heard.transfer_rx, heard.transfer_tx
 
+    def decorate(self, name: str, public_key: str, *, preshared_key: str = "", keepalive: str = "off") -> None:
+        """What somebody did to a peer by hand that a hub never does."""
+        peer = self._interface(name).peers[public_key]
+        peer.preshared_key, peer.keepalive = preshared_key, keepalive
+
     def _interface(self, name: str) -> "_MemoryInterface":
         try:
             return self._interfaces[name]
@@ -505,10 +542,13 @@ class _MemoryPeer:
     latest_handshake: int = 0
     transfer_rx: int = 0
     transfer_tx: int = 0
+    preshared_key: str = ""
+    keepalive: str = "off"
 
     def dump_fields(self) -> tuple[str, ...]:
         numbers = (self.latest_handshake, self.transfer_rx, self.transfer_tx)
-        return (self.public_key, "", self.endpoint, ",".join(self.allowed_ips), *map(str, numbers), "off")
+        texts = (self.public_key, self.preshared_key, self.endpoint, ",".join(self.allowed_ips))
+        return (*texts, *map(str, numbers), self.keepalive)
 
 
 @dataclass(slots=True)
