@@ -23,6 +23,7 @@ from wireguard.backends import Backend, BackendError, InterfaceMissing, Privileg
 from wireguard.configtext import Difference, WantedInterface, WantedPeer
 from wireguard.drift import Drift, Kind, peer_drift
 from wireguard.dump import DumpError
+from wireguard.hold import differences
 from wireguard.interface import InterfaceRefused, Look, WireGuardService
 from wireguard.keys import public_key_of
 from wireguard.lease import Lease, LeaseLost
@@ -102,6 +103,7 @@ class Agent:
         self._look_hindrance: Exception | None = None
         self._brought_up: WantedInterface | None = None
         self._is_first_start = True
+        self._is_held = False
         self._applied = 0
         self._report: AgentState | None = None
         # When each thing was repaired last; and what was found again right after that, with the repairs since.
@@ -221,11 +223,25 @@ class Agent:
     # --- Making it so ---------------------------------------------------------------------------------------------
 
     def _make_right(self, wanted: WantedInterface, hub: HubConfig) -> None:
+        if _is_on_hold():
+            self._hold(wanted)
+            return
         is_another_history = hub.generation < self._applied  # a backup was restored
         if self._brought_up != wanted or is_another_history or not self._service.is_there(wanted.name):
             self._bring_up(wanted, hub)
         elif hub.generation > self._applied:
             self._apply_changes(hub)
+
+    def _hold(self, wanted: WantedInterface) -> None:
+        """After a restore nobody is cut or revived until an admin says so. A missing interface comes up without peers,
+        closed; whatever is there stays as it is."""
+        if not self._is_held:
+            log.warning("on hold after a restore: no peer is changed until release-hold")
+        self._is_held, self._brought_up, self._applied = True, None, 0
+        if not self._service.is_there(wanted.name):
+            self._refuse_too_soon(wanted)
+            self._service.bring_up(wanted, {})
+            self._repaired[Drift(Kind.INTERFACE_GONE)] = self._monotonic()
 
     def _bring_up(self, wanted: WantedInterface, hub: HubConfig) -> None:
         is_there = self._service.is_there(wanted.name)
@@ -235,6 +251,8 @@ class Agent:
             self._refuse_too_soon(wanted)
         self._brought_up = None
         live = _live_peers()
+        if _is_on_hold():
+            return  # since just now, and then the peers just read are those of the backup
         # What an agent before us had applied: whatever differs from that was somebody else.
         applied = self._state().applied_generation if self._is_first_start else self._applied
         repair = self._service.bring_up(wanted, _wanted_peers(live), wanted_firewall(hub))
@@ -242,13 +260,16 @@ class Agent:
             self._state().interface_up_since = timezone.now()
             if not self._is_first_start:
                 self._repaired[Drift(Kind.INTERFACE_GONE)] = self._monotonic()
-        if not self._is_first_start or (is_there and self._state().synced_at):
+        if not self._is_held and (not self._is_first_start or (is_there and self._state().synced_at)):
             # Of the interface's own settings nobody can tell here whether the configuration was changed.
             is_drift = [drift for drift in repair.done if drift.public_key or drift.kind is Kind.INTERFACE_GONE]
             self._record(wanted, _proven(is_drift, live, applied))
         if repair.failure:
             raise repair.failure
-        self._brought_up, self._applied, self._is_first_start = wanted, hub.generation, False
+        self._brought_up, self._applied = wanted, hub.generation
+        if self._is_held:
+            self._look = None  # it saw what was before the release
+        self._is_first_start = self._is_held = False
         log.info("%s is up with %d peers, generation %d", wanted.name, len(live), hub.generation)
 
     def _refuse_foreign(self, wanted: WantedInterface) -> None:
@@ -272,6 +293,8 @@ class Agent:
         """Applies the rows that changed since, many in one go. A key that was removed and came back is put, not cut."""
         rows = Peer.objects.filter(generation__gt=self._applied, generation__lte=hub.generation)
         changes = list(rows.values_list("public_key", "allowed_ips", "live_key"))
+        if _is_on_hold():
+            return
         put = {key: _wanted_peer(key, ips) for key, ips, live_key in changes if live_key}
         remove = tuple({key for key, _, live_key in changes if not live_key} - put.keys())
         # In this order an address that changes hands never takes what its last holder might with it.
@@ -304,8 +327,13 @@ class Agent:
             self._look_hindrance = hindrance
             return
         live = _live_peers()
-        found = _proven([*taken.look.wrong, *peer_drift(_wanted_peers(live), taken.look.seen)], live, taken.applied)
-        failure = self._repair(wanted, hub, live, found, taken.started)
+        peers_found = peer_drift(_wanted_peers(live), taken.look.seen)
+        if self._is_held or _is_on_hold():
+            self._tell(differences(peers_found, _wanted_peers(live), taken.look.seen))
+            failure = None
+        else:
+            found = _proven([*taken.look.wrong, *peers_found], live, taken.applied)
+            failure = self._repair(wanted, hub, live, found, taken.started)
         self._observations.write(
             taken.look.seen, {key: peer.id for key, peer in live.items()}, taken.at, self._seconds_before(taken)
         )
@@ -314,6 +342,12 @@ class Agent:
         self._next_beat = 0.0
         problem = taken.look.problem or self._stuck_sentence(wanted)
         self._look_hindrance = failure or (BackendError(problem) if problem else None)
+
+    def _tell(self, sentences: list[str]) -> None:
+        """Writes down what an admin has to decide on, unless that was done just now."""
+        with transaction.atomic():
+            self._lease.fence()
+            AgentState.objects.filter(id=1, hold=True).exclude(differences=sentences).update(differences=sentences)
 
     def _seconds_before(self, taken: TakenLook) -> float | None:
         """How long before this look the one before it was, which may have been another agent's."""
@@ -388,7 +422,7 @@ class Agent:
         news: dict[str, Any] = {
             "problem": str(hindrance or ""),
             "is_managing": not isinstance(hindrance, PrivilegeMissing),
-            "interface_up": self._brought_up is not None,
+            "interface_up": self._brought_up is not None or (self._is_held and not hindrance),
             "applied_generation": self._applied,
         }
         if news["problem"] and news["problem"] != known.problem:
@@ -400,6 +434,10 @@ class Agent:
             setattr(known, name, value)
         self._lease.renew(**news, synced_at=known.synced_at, interface_up_since=known.interface_up_since)
         self._next_beat = self._monotonic() + BEAT_SECONDS
+
+
+def _is_on_hold() -> bool:
+    return AgentState.objects.filter(id=1, hold=True).exists()
 
 
 def _live_peers() -> dict[str, LivePeer]:
