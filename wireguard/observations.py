@@ -171,7 +171,7 @@ def _add_to_sample(minute: datetime, received: int, sent: int) -> None:
     sample, is_new = TrafficSample.objects.get_or_create(at=minute, defaults={"received": received, "sent": sent})
     if is_new:
         # A little at a time: registrations wait for the same lock.
-        old = TrafficSample.objects.filter(at__lt=minute - SAMPLES_KEPT).order_by("at").values("id")
+        old = TrafficSample.objects.filter(at__lt=minute - SAMPLES_KEPT).order_by("at").values_list("id", flat=True)
         TrafficSample.objects.filter(id__in=list(old[:SAMPLES_PER_DELETION])).delete()
     elif received or sent:
         TrafficSample.objects.filter(id=sample.id).update(received=F("received") + received, sent=F("sent") + sent)
