@@ -103,7 +103,8 @@ def chosen_spokes(values: dict[str, Any]) -> SpokeQuerySet:
     """The live spokes that every parameter but `status` leaves."""
     found = Spoke.objects.live()
     if text := values.get("search"):
-        places = ("name__icontains", "token__address__startswith", "peer__public_key", "proxmox_node_name__icontains")
+        addresses = ("token__address__startswith", "token__address6__istartswith")
+        places = ("name__icontains", *addresses, "peer__public_key", "proxmox_node_name__icontains")
         found = found.filter(reduce(or_, (Q(**{place: text}) for place in places)))
     if platform := values.get("os"):
         found = found.filter(os=platform)
@@ -184,7 +185,7 @@ def registration_out(registration: Registration) -> dict[str, Any]:
             "publicKey": hub.public_key,
             "endpoint": hub.endpoint,
             "networkCIDR": hub.network_cidr,
-            "networkCIDR6": None,
+            "networkCIDR6": hub.network_cidr6,
             "dns": hub.dns,
             "dnsDomains": hub.dns_domains,
             "mtu": hub.mtu,

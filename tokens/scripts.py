@@ -42,6 +42,8 @@ class ScriptValues:
     dns_servers: Sequence[str]
     callback_url: str
     persistent_keepalive: int
+    spoke_ip6: str = ""
+    network_cidr6: str = ""
 
 
 class UndefinedScriptValueError(LookupError):
