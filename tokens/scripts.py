@@ -24,7 +24,10 @@ class Script:
 
 
 SCRIPTS = {
-    "linux": Script(template="linux.sh", uninstall_template="uninstall-linux.sh", content_type="text/x-shellscript"),
+    platform: Script(
+        template=f"{platform}.sh", uninstall_template="uninstall-linux.sh", content_type="text/x-shellscript"
+    )
+    for platform in ("linux", "proxmox")
 }
 PLATFORMS: tuple[str, ...] = tuple(SCRIPTS)
 
@@ -73,7 +76,7 @@ def script_engine() -> Engine:
 
 def render_script(platform: str, values: ScriptValues) -> str:
     """Return the text to serve; KeyError for a platform outside PLATFORMS, UnquotableError for a bad value."""
-    return script_engine().render_to_string(SCRIPTS[platform].template, asdict(values))
+    return script_engine().render_to_string(SCRIPTS[platform].template, asdict(values) | {"platform": platform})
 
 
 def render_uninstall(platform: str) -> str:

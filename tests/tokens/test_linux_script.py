@@ -169,6 +169,13 @@ def test_the_order_of_the_answers_keys_does_not_matter(machine):
     assert last_line(machine.pipe(linux_script()).stdout) == CONNECTED
 
 
+def test_a_proxmox_node_joins_as_one_by_the_linux_command_too(machine):
+    machine.put_tool("pveversion", "echo pve-manager/8.2.4/faa83925c9641325")
+    done = machine.pipe(linux_script())
+    assert "This is a Proxmox VE node and joins as one." in done.stdout
+    assert machine.requests()[0]["os"] == "proxmox"
+
+
 # ---- nothing happens by halves
 
 

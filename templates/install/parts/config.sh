@@ -23,7 +23,7 @@ print_config() {
 # DNS is set only where taking the tunnel down undoes it.
 choose_dns() {
     DNS_BY=''
-    [ -n "$DNS_SERVERS" ] || return 0
+    { [ -n "$DNS_SERVERS" ] && wants_dns; } || return 0
     if have resolvectl && [ -d /run/systemd/resolve ]; then
         DNS_BY=resolvectl
     elif have resolvconf; then

@@ -1,9 +1,11 @@
 INTERFACE=''
+OS=linux
 
 check_machine() {
     [ "$(uname -s)" = Linux ] || stop 3 'This script is for Linux.'
     is_root || stop 3 "This needs root: become root and run: sh $COPY install"
     check_tools
+    if [ "$PLATFORM" = proxmox ] || is_proxmox; then check_proxmox; fi
 }
 
 check_tools() {
@@ -66,12 +68,17 @@ refuse_overlap() {
     taken=$(overlapping "$NETWORK_CIDR" "$INTERFACE" <"$STATE/networks") ||
         stop 3 'The addresses and routes of this machine could not be understood.'
     rm -f "$STATE/networks"
-    [ -z "$taken" ] || stop 3 "The hub's network $NETWORK_CIDR overlaps $taken, which this machine already uses."
+    [ -z "$taken" ] || {
+        # shellcheck disable=SC2086 # a network and, mostly, its device
+        taken=$(name_network $taken)
+        stop 3 "The hub's network $NETWORK_CIDR overlaps $taken, which this machine already uses."
+    }
 }
 
 list_routes() { ip -4 route show table all || ip -4 route show; }
 
-# overlapping NETWORK INTERFACE: the first address or route on standard input that shares an address with NETWORK.
+# overlapping NETWORK INTERFACE: the first address or route on standard input that shares an address with NETWORK,
+# and its device.
 # What INTERFACE carries is our own. A default route, also one in two halves, yields to any network.
 overlapping() {
     awk -v network="$1" -v own="$2" '
@@ -88,7 +95,7 @@ overlapping() {
     }
     function judge(cidr, device) {
         if (device == own || length_of(cidr) < 2 || !overlap(cidr, network)) return
-        print cidr (device == "" ? "" : " on " device)
+        print cidr, device
         exit
     }
     /^[0-9]+: / { for (i = 3; i < NF; i++) if ($i == "inet" || $i == "peer") judge($(i + 1), $2); next }

@@ -16,9 +16,12 @@ register() {
 
 write_request() {
     {
-        printf '{"token":"%s","publicKey":"%s","os":"%s",' "$(json_text "$TOKEN")" "$PUBLIC_KEY" "$OS"
-        printf '"metadata":{"wireguardVersion":"%s","kernelVersion":"%s"}}\n' \
+        printf '{"token":"%s","publicKey":"%s","os":"%s"' "$(json_text "$TOKEN")" "$PUBLIC_KEY" "$OS"
+        print_platform_fields
+        printf ',"metadata":{"wireguardVersion":"%s","kernelVersion":"%s"' \
             "$(json_text "$(wg --version 2>/dev/null | cut -d ' ' -f 2)")" "$(json_text "$(uname -r)")"
+        print_platform_metadata
+        printf '}}\n'
     } >"$STATE/request.json"
 }
 
