@@ -996,17 +996,17 @@ def address(text):
 
 
 OVERLAPS = {
-    address("10.0.1.77/24"): "10.0.1.77/24 on eth0",
-    address("10.0.1.77/32"): "10.0.1.77/32 on eth0",
-    address("10.0.0.9/8"): "10.0.0.9/8 on eth0",
-    address("10.9.9.9 peer 10.0.1.1/32"): "10.0.1.1/32 on eth0",
-    "10.0.0.0/16 via 10.9.9.1 dev tun0 metric 50": "10.0.0.0/16 on tun0",
-    "10.0.1.128/25 dev docker0 proto kernel scope link src 10.0.1.129": "10.0.1.128/25 on docker0",
-    "10.0.1.200 via 10.9.9.1 dev eth0": "10.0.1.200 on eth0",
-    "10.0.1.255 nhid 5 via 10.9.9.1 dev eth0": "10.0.1.255 on eth0",
+    address("10.0.1.77/24"): "10.0.1.77/24 eth0",
+    address("10.0.1.77/32"): "10.0.1.77/32 eth0",
+    address("10.0.0.9/8"): "10.0.0.9/8 eth0",
+    address("10.9.9.9 peer 10.0.1.1/32"): "10.0.1.1/32 eth0",
+    "10.0.0.0/16 via 10.9.9.1 dev tun0 metric 50": "10.0.0.0/16 tun0",
+    "10.0.1.128/25 dev docker0 proto kernel scope link src 10.0.1.129": "10.0.1.128/25 docker0",
+    "10.0.1.200 via 10.9.9.1 dev eth0": "10.0.1.200 eth0",
+    "10.0.1.255 nhid 5 via 10.9.9.1 dev eth0": "10.0.1.255 eth0",
     "10.0.1.0/24 proto bgp metric 20 ": "10.0.1.0/24",
     "blackhole 10.0.0.0/15 proto bird": "10.0.0.0/15",
-    "local 10.0.1.1 dev lo table local proto kernel scope host": "10.0.1.1 on lo",
+    "local 10.0.1.1 dev lo table local proto kernel scope host": "10.0.1.1 lo",
     address("10.9.9.9/24"): "",
     address("10.0.2.1/23"): "",
     "default via 10.9.9.1 dev eth0 proto dhcp": "",
@@ -1033,7 +1033,7 @@ def with_awk(awk, tmp_path):
 
 @pytest.mark.parametrize("awk", AWKS, ids=lambda awk: awk[0])
 def test_every_awk_finds_the_overlaps_and_no_others(awk, tmp_path):
-    commands = [f'echo "$(printf "%s\\n" {shlex.quote(line)} | overlapping 10.0.1.0/24 wg0)"' for line in OVERLAPS]
+    commands = [f"echo $(printf '%s\\n' {shlex.quote(line)} | overlapping 10.0.1.0/24 wg0)" for line in OVERLAPS]
     found = ask("dash", with_awk(awk, tmp_path), *commands)
     assert dict(zip(OVERLAPS, found, strict=True)) == OVERLAPS
 
