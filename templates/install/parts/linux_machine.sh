@@ -27,7 +27,7 @@ is_ours() { [ -f "$(config_file "$1")" ] && [ "$(head -n 1 "$(config_file "$1")"
 is_free() {
     local file
     file=$(config_file "$1")
-    [ ! -e "$file" ] && [ ! -L "$file" ] && ! link_exists "$1"
+    [ ! -e "$file" ] && [ ! -L "$file" ] && [ ! -e "/etc/wireguard/proxmox/$1.conf" ] && ! link_exists "$1"
 }
 
 find_own_interface() {
@@ -63,7 +63,7 @@ check_network() {
 
 refuse_overlap() {
     local taken
-    { ip -4 -o address show && list_routes; } >"$STATE/networks" 2>/dev/null ||
+    { list_platform_networks && ip -4 -o address show && list_routes; } >"$STATE/networks" 2>/dev/null ||
         stop 3 'The addresses and routes of this machine could not be read.'
     taken=$(overlapping "$NETWORK_CIDR" "$INTERFACE" <"$STATE/networks") ||
         stop 3 'The addresses and routes of this machine could not be understood.'

@@ -30,6 +30,8 @@ main() {
 {% include "parts/linux_machine_files.sh" %}
 {% include "parts/linux_machine.sh" %}
 {% include "parts/proxmox_node.sh" %}
+{% include "parts/proxmox_cluster.sh" %}
+{% include "parts/proxmox_networks.sh" %}
 {% include "parts/linux_packages.sh" %}
 {% include "parts/keys.sh" %}
 {% include "parts/register.sh" %}
