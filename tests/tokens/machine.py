@@ -42,7 +42,8 @@ mount --rbind /proc root/proc
 mount --rbind /dev root/dev
 mount -t tmpfs -o mode=755 tmpfs root/run
 mount -t tmpfs -o mode=1777 tmpfs root/tmp
-mkdir -p root/etc/wireguard
+mkdir -p root/etc/wireguard root/upper
+mount --bind upper root/upper
 rm -rf root/etc/wireguard/* root/var/lib/wireguard-hub-spoke
 chroot root chmod 777 /record
 echo ready

@@ -144,7 +144,7 @@ def test_the_last_line_calls_main_and_all_before_it_only_defines(platform):
     *_, before, last = text.splitlines()
     assert (before, last) == ('set -- install "$@"', 'main "$@"')
     outer = text.replace(body_of(text), "")
-    starts = [line for line in outer.splitlines() if re.match(r"[^\s#}]", line)]
+    starts = [line for line in outer.splitlines() if re.match(r"[^\s#{}]", line)]
     assert all(
         re.fullmatch(r"\w+\(\) \{.*", line) for line in starts if line not in {before, last, "END_OF_SPOKE_SCRIPT"}
     )

@@ -1,9 +1,11 @@
 #
-# All of this script sits in functions that its last line calls, so a download that was cut short does nothing.
+# All of this script sits in functions, in one pair of braces, and its last line calls them: a download that was cut
+# short does nothing, for a shell runs nothing of what is in braces before it has seen the closing one.
 # It saves the script it carries (below, up to END_OF_SPOKE_SCRIPT) and runs that copy as root: the token works
 # once, so whatever goes wrong afterwards, the saved copy can be run again.
 # shellcheck disable=SC3043 # every shell this meets has 'local': dash, bash, busybox, ksh, zsh
 
+{
 {% include "parts/shell.sh" %}
 {% include "parts/saver.sh" %}
 main() {
@@ -42,4 +44,5 @@ main() {
 main "$@"
 END_OF_SPOKE_SCRIPT
     run_copy "$@"
+}
 }

@@ -1,6 +1,6 @@
 # A variable that came with the environment would stay exported, and every child could read the token there.
 unset PLATFORM TOKEN HUB_ENDPOINT HUB_PUBLIC_KEY SPOKE_NAME SPOKE_IP NETWORK_CIDR DNS_SERVERS CALLBACK_URL PERSISTENT_KEEPALIVE
-# shellcheck disable=SC2016,SC1112 # whatever stands in these quotes is meant as it is
+# shellcheck disable=SC1003,SC1112,SC2016 # whatever stands in these quotes is meant as it is
 {
     PLATFORM={{ platform|sh }}
     TOKEN={{ token|sh }}
