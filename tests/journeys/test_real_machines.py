@@ -1,8 +1,11 @@
 """The command that the product prints, pasted on whole Debian systems: real systemd, real apt, real tunnels."""
 
+import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -174,3 +177,62 @@ def test_without_dns_from_the_hub_the_machines_own_is_left_alone(hub: Hub, machi
     before = machine.run("stat -c '%y %i' /etc/resolv.conf; cat /etc/resolv.conf /etc/nsswitch.conf").stdout
     enrolled(hub, machine)
     assert machine.run("stat -c '%y %i' /etc/resolv.conf; cat /etc/resolv.conf /etc/nsswitch.conf").stdout == before
+
+
+@pytest.fixture
+def split_dns(hub: Hub) -> Iterator[None]:
+    """The hub tells its spokes to ask it for the names of one domain, and answers each of them 192.0.2.7."""
+    server = hub.host.start([sys.executable, "-c", NAME_SERVER, HUB_IN_TUNNEL])
+    with hub_configured(hub, dns=[HUB_IN_TUNNEL], dnsDomains=["corp.example"]):
+        yield
+    server.kill()
+
+
+NAME_SERVER = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((sys.argv[1], 53))
+while True:
+    query, sender = server.recvfrom(512)
+    question = query[12 : query.index(0, 12) + 5]
+    head, answer = bytes.fromhex("81800001000100000000"), bytes.fromhex("c00c000100010000003c0004c0000207")
+    server.sendto(query[:2] + head + question + answer, sender)
+"""
+
+
+@contextmanager
+def hub_configured(hub: Hub, **changes: object) -> Iterator[None]:
+    """The hub's configuration with these changes, for a while."""
+    key = hub.manage("create_api_key", "--role", "admin", "--name", f"changes-{next(NUMBERS)}")
+    hub.host.write("/run/admin-key", f"Authorization: Bearer {key}\n")
+    as_admin = ["-H", "@/run/admin-key", "-H", "Content-Type: application/json"]
+    _, before = hub.call("GET", "/api/hub/config", *as_admin)
+
+    def put(values: dict[str, object]) -> None:
+        status, answer = hub.call("PUT", "/api/hub/config", *as_admin, "--data", json.dumps(values))
+        assert status == 200, answer
+
+    put(changes)
+    yield
+    put({name: before[name] for name in changes})
+
+
+def knows(machine: Machine, name: str) -> bool:
+    return "192.0.2.7" in machine.run(["resolvectl", "query", "-4", name]).stdout
+
+
+def test_only_names_of_the_hubs_domain_are_asked_for_through_the_tunnel(
+    split_dns: None, hub: Hub, machine: Machine
+) -> None:
+    machine.run(["apt-get", "install", "-y", "--no-install-recommends", "systemd-resolved"], check=True)
+    machine.reboot()  # Debian's systemd-resolved does not answer before
+    before = machine.run("readlink -f /etc/resolv.conf; cat /etc/resolv.conf").stdout
+    enrolled(hub, machine)
+    assert machine.run(["resolvectl", "domain", "wg0"]).stdout.split()[-1] == "~corp.example"
+    assert knows(machine, "git.corp.example")
+    assert not knows(machine, "git.example.org")
+    machine.reboot()
+    wait_until(lambda: knows(machine, "git.corp.example"))
+    machine.run(["systemctl", "stop", "wg-quick@wg0"], check=True)
+    assert not knows(machine, "git.corp.example")
+    assert machine.run("readlink -f /etc/resolv.conf; cat /etc/resolv.conf").stdout == before
