@@ -34,7 +34,7 @@ PLATFORMS: tuple[str, ...] = tuple(SCRIPTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptValues:
-    """Everything a script is told; `spoke_ip` is an address with its prefix length, "10.0.1.5/24"."""
+    """Everything a script is told; `spoke_ip` is an address with its prefix length, "10.0.1.5/24", `spoke_ip6` too."""
 
     token: str = field(repr=False)
     spoke_name: str
@@ -45,6 +45,8 @@ class ScriptValues:
     dns_servers: Sequence[str]
     callback_url: str
     persistent_keepalive: int
+    spoke_ip6: str = ""
+    network_cidr6: str = ""
 
 
 class UndefinedScriptValueError(LookupError):

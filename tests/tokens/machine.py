@@ -24,7 +24,7 @@ needs_machine = pytest.mark.skipif(
 # With busybox as the shell, everything else is busybox too, as on Alpine.
 BUSYBOX_TOOLS = [
     *["awk", "cat", "chmod", "cp", "cut", "date", "grep", "head", "id", "ln", "mkdir", "mktemp", "mv", "readlink"],
-    *["rm", "rmdir", "sed", "setsid", "sha256sum", "sleep", "tail", "tr", "uname"],
+    *["ls", "rm", "rmdir", "sed", "setsid", "sha256sum", "sleep", "tail", "tr", "uname"],
 ]
 
 HUB_KEY = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
@@ -59,7 +59,12 @@ STAND_INS = {
     "wg": r"""
 case $1 in
 genkey | pubkey | --version) exec REAL_WG "$@" ;;
-show) cat "/record/handshake.$2" 2>/dev/null ;;
+show)
+    case $3 in
+    latest-handshakes) cat "/record/handshake.$2" 2>/dev/null ;;
+    endpoints) cat /record/endpoints 2>/dev/null ;;
+    esac
+    ;;
 esac
 """,
     "wg-quick": r"""
@@ -76,20 +81,34 @@ esac
 case $* in
 '-4 -o address show') cat /record/addresses ;;
 '-4 route show table all') cat /record/routes ;;
+'-6 -o address show') cat /record/addresses6 2>/dev/null ;;
+'-6 route show table all') cat /record/routes6 2>/dev/null ;;
+'route get '*) [ ! -e /record/no-route ] ;;
 'link show dev '*) [ -e "/record/link.$4" ] ;;
-'link add dev wghub-probe type wireguard') [ ! -e /record/old-kernel ] ;;
+'link add dev wghub-probe type wireguard')
+    [ ! -e /record/link.wghub-probe ] || exit 2
+    cat /record/old-kernel >&2 2>/dev/null && exit 2
+    : >/record/link.wghub-probe
+    ;;
 'link delete dev '*) rm -f "/record/link.$4" "/record/handshake.$4" ;;
 *) exit 255 ;;
 esac
 """,
     "systemctl": r"""
 case $* in
-'enable --now wg-quick@'*) wg-quick up "${3#*@}" ;;
+daemon-reload | 'enable --now wireguard-hub-spoke-'*.timer | 'disable --now wireguard-hub-spoke-'*.timer) ;;
+'enable wg-quick@'*) ;;
+'restart wg-quick@'*)
+    [ ! -e "/record/link.${2#*@}" ] || wg-quick down "${2#*@}"
+    wg-quick up "${2#*@}"
+    ;;
+'is-failed --quiet wg-quick@'*) [ -e /record/failed-unit ] ;;
 'disable --now wg-quick@'*) [ ! -e "/record/link.${3#*@}" ] || wg-quick down "${3#*@}" ;;
 *) exit 255 ;;
 esac
 """,
     "curl": r"""
+case $* in *--data-binary*) ;; *) cat /record/headers 2>/dev/null; exit ;; esac
 while [ $# -gt 0 ]; do
     case $1 in
     -o) answer=$2 ;;
@@ -104,7 +123,9 @@ number=$(($(cat /record/answered 2>/dev/null || echo 0) + 1))
 tail -n +2 "/record/answer.$number" >"$answer"
 head -n 1 "/record/answer.$number" | tr -d '\n'
 """,
-    "ping": "",
+    "ping": r"""
+[ ! -e /record/no-ping ] && [ "$6" -le "$(cat /record/largest-ping 2>/dev/null || echo 9999)" ]
+""",
 }
 
 
@@ -173,6 +194,7 @@ class Machine:
             stdout=subprocess.PIPE,
         )
         assert self._process.stdout.readline() == b"ready\n"
+        self._upper = overlay / "upper"
         # The chroot is entered a moment after the word.
         root = Path(f"/proc/{self._process.pid}/root")
         while not (root / "record").exists():
@@ -286,6 +308,12 @@ class Machine:
         """The bodies the hub was sent."""
         record = self.root / "record/requests"
         return [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+
+    def touched(self):
+        """Every file, link and directory that was changed or made since the machine was built."""
+        found = self.run("find", "/upper", "/run", "/tmp", "-mindepth", "1").stdout.splitlines()
+        paths = {path.removeprefix("/upper") for path in found}
+        return {path for path in paths if not path.startswith(("/record", "/upper", "/root"))}
 
     def configs(self):
         return sorted(path.name for path in (self.root / "etc/wireguard").iterdir())

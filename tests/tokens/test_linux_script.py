@@ -133,7 +133,7 @@ def test_under_systemd_the_tunnel_is_a_service(machine):
     machine.put("run/systemd/system/.keep")
     done = machine.pipe(linux_script())
     assert last_line(done.stdout) == CONNECTED
-    assert machine.calls("systemctl") == ["systemctl enable --now wg-quick@wg0"]
+    assert machine.calls("systemctl") == ["systemctl enable wg-quick@wg0", "systemctl restart wg-quick@wg0"]
 
 
 def test_without_a_service_manager_it_says_what_a_restart_means(machine):
@@ -148,7 +148,7 @@ def test_under_openrc_the_tunnel_is_a_service(machine):
     machine.put_tool("rc-update")
     machine.put_tool("rc-service", 'wg-quick up "${1#*.}"')
     assert last_line(machine.pipe(linux_script()).stdout) == CONNECTED
-    assert machine.calls("rc-") == ["rc-update add wg-quick.wg0 default", "rc-service wg-quick.wg0 start"]
+    assert machine.calls("rc-") == ["rc-update add wg-quick.wg0 default", "rc-service wg-quick.wg0 restart"]
 
 
 def test_what_the_hub_says_now_wins_over_what_the_script_was_issued_with(machine):
@@ -179,46 +179,25 @@ def test_a_proxmox_node_joins_as_one_by_the_linux_command_too(machine):
 # ---- nothing happens by halves
 
 
-def changes(machine):
-    found = machine.run("find", "/etc", "/var", "/tmp", "/home", "/record", "-newer", "/stamp")
-    return [line for line in found.stdout.splitlines() if line != "/record/calls"]
-
-
-def test_a_download_cut_at_any_place_does_nothing(machine):
-    script = linux_script()
-    machine.put("script", script)
-    machine.put("stamp")
-    cuts = [*range(0, len(script) - 80, 50), *range(len(script) - 80, len(script) - 1)]
-    loop = f"for cut in {' '.join(map(str, cuts))}; do head -c $cut /script | sh; done >/dev/null 2>&1"
-    machine.run("sh", "-c", loop)
-    assert changes(machine) == []
-    assert machine.calls() == []
-
-
-@pytest.mark.parametrize("shell", ["bash", "busybox"])
-def test_a_download_cut_in_its_last_lines_does_nothing_in_other_shells_either(build, shell):
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_download_cut_at_any_place_does_nothing(build, shell):
     machine = build(shell)
     script = linux_script()
     machine.put("script", script)
-    machine.put("stamp")
-    cuts = [*range(0, len(script), 1500), *range(len(script) - 50, len(script) - 1)]
+    before = machine.touched()
+    cuts = [*range(0, len(script), 2500), *range(len(script) - 50, len(script) - 1)]
     loop = f"for cut in {' '.join(map(str, cuts))}; do head -c $cut /script | sh; done >/dev/null 2>&1"
     machine.run("sh", "-c", loop)
-    assert changes(machine) == []
+    assert machine.touched() == before
     assert machine.calls() == []
-
-
-def test_the_whole_script_does_leave_something(machine):
-    """The two tests above would pass for a script that never does anything."""
-    machine.put("stamp")
-    machine.pipe(linux_script())
-    assert "/etc/wireguard/wg0.conf" in changes(machine)
+    machine.run("sh", "-c", "sh </script")
+    assert machine.touched() - before > {"/etc/wireguard/wg0.conf"}
 
 
 def test_a_wrong_word_gets_the_usage_and_keeps_the_script(machine):
     done = machine.run("sh", "-s", "remove", text=linux_script())
     assert done.returncode == 2
-    saved = re.fullmatch(r"Usage: sh (\S+) install\n", done.stderr)[1]
+    saved = re.match(r"Usage: sh (\S+) install ", done.stderr)[1]
     assert last_line(machine.run("sh", saved, "install").stdout) == CONNECTED
 
 
@@ -255,11 +234,12 @@ def test_a_foreign_interface_without_a_file_is_left_alone_too(machine):
     assert machine.exists("record/link.wg0")
 
 
-def test_a_spoke_of_another_token_is_foreign(machine):
+def test_a_spoke_of_another_hub_is_foreign(machine):
     machine.pipe(linux_script())
     before = machine.read("etc/wireguard/wg0.conf")
     machine.answers(accepted(networkCIDR="10.7.0.0/16") | {"allowedIPs": ["10.7.0.9/16"]})
-    done = machine.pipe(linux_script(token=TOKEN[::-1], network_cidr="10.7.0.0/16"))
+    another = HUB_KEY.swapcase()
+    done = machine.pipe(linux_script(token=TOKEN[::-1], network_cidr="10.7.0.0/16", hub_public_key=another))
     assert last_line(done.stdout) == "Connected: web-1 is 10.7.0.9 on wg1, hub 203.0.113.1:51820."
     assert machine.read("etc/wireguard/wg0.conf") == before
 
@@ -273,10 +253,11 @@ def test_ten_taken_interfaces_are_one_clear_line(machine):
 
 def test_a_kernel_without_wireguard_is_found_out_before_the_hub_hears_of_the_machine(machine):
     machine.put("record/old-kernel")
+    machine.put_tool("uname", "case $1 in -s) echo Linux ;; *) echo 4.19.0-27-amd64 ;; esac")
     machine.hide("wireguard-go")
     done = machine.pipe(linux_script())
     assert done.returncode == 3
-    assert "This kernel has no WireGuard" in last_line(done.stderr)
+    assert "This kernel has no WireGuard (4.19.0-27-amd64): update it" in last_line(done.stderr)
     assert machine.calls("curl") == []
 
 
@@ -310,9 +291,9 @@ def without_wireguard(machine):
 @pytest.mark.parametrize("manager", ["apt-get", "dnf", "yum", "zypper", "pacman", "apk"])
 def test_missing_tools_are_installed_and_nothing_else_is_touched(machine, manager):
     without_wireguard(machine)
-    machine.put_tool(manager, TOOLS_ARRIVE)
+    machine.put_tool(manager, f"case $* in --version) ;; *) {TOOLS_ARRIVE} ;; esac")
     assert last_line(machine.pipe(linux_script()).stdout) == CONNECTED
-    (call,) = machine.calls(manager)
+    (call,) = (call for call in machine.calls(manager) if "--version" not in call)
     assert call.endswith(" wireguard-tools")
     assert "upgrade" not in call.replace("--no-upgrade", "")
 
@@ -331,7 +312,7 @@ def test_packages_that_cannot_be_installed_are_one_line_that_says_what_to_do(mac
     done = machine.pipe(linux_script())
     assert done.returncode == 5
     assert last_line(done.stderr) == (
-        "Stopped: apt-get could not install wireguard-tools: install it by hand, then try again."
+        "Stopped: apt-get could not install wireguard-tools (E: no such luck): install it by hand, then try again."
     )
     assert "E: no such luck" in (machine.state / "install.log").read_text()
     assert machine.calls("curl") == []
@@ -384,7 +365,7 @@ def test_a_hub_that_stays_away_is_given_up_and_the_next_run_uses_the_same_key(ma
         "Stopped: The hub could not be reached at https://hub.example.com/api/spoke/register"
         " (curl: (7) no route to the hub)."
     )
-    told = re.search(r"To try again as root: (sh \S+ install)", done.stderr)[1]
+    told = re.search(r"To try again as root: (sh \S+ resume)", done.stderr)[1]
     assert last_line(machine.run(*told.split()).stdout) == CONNECTED
     first, second = machine.requests()
     assert first == second
@@ -565,7 +546,7 @@ def test_an_interrupted_run_takes_back_what_it_made_and_can_be_run_again(build, 
     assert (ended, last_line(errors)) == (code, "Stopped: Interrupted; what this run made is undone.")
     assert machine.configs() == []
     assert not machine.exists("record/link.wg0")
-    assert machine.calls("systemctl")[-1] == "systemctl disable --now wg-quick@wg0"
+    assert "systemctl disable --now wg-quick@wg0" in machine.calls("systemctl")
     (machine.root / "record/silent-hub").unlink()
     assert last_line(machine.run_again().stdout) == CONNECTED
     first, second = machine.requests()
@@ -659,7 +640,7 @@ def test_without_sudo_and_doas_it_says_how_to_finish_with_the_saved_copy(build, 
     assert "neither sudo nor doas is here" in last_line(done.stderr)
     finishing = re.search(r"finish with: (sh \S+ install)$", last_line(done.stderr))[1]
     assert last_line(machine.run(*finishing.split()).stdout) == CONNECTED
-    assert last_line(machine.run(*finishing.split()).stdout).startswith("Already connected")
+    assert list((machine.root / "tmp").iterdir()) == []
 
 
 def test_a_user_who_runs_the_saved_copy_is_told_to_become_root(machine):

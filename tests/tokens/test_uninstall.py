@@ -31,7 +31,7 @@ def test_tunnel_configuration_keys_and_state_are_gone(build, shell):
     assert machine.pipe(linux_script()).returncode == 0
     done = machine.pipe(UNINSTALL)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "remove the spoke there" in last_line(done.stdout)
+    assert "remove the spoke in the dashboard" in last_line(done.stdout)
     assert machine.configs() == []
     assert not machine.exists(STATE_HOME)
     assert machine.calls("wg-quick")[-1] == "wg-quick down wg0"
