@@ -13,6 +13,7 @@ All of it runs inside the namespaces of a host of the lab, so it ends as surely 
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -80,6 +81,13 @@ class Machine(Host):
         assert ended == ASKED_TO_REBOOT, self._system.complaints()
         self._init = None
         self.boot()
+
+    def lose_power(self) -> None:
+        """Off at once; boot it again."""
+        assert self._init is not None
+        os.kill(self._init, signal.SIGKILL)
+        self._system.wait(BOOT_PATIENCE)
+        self._init = None
 
     def enter(self, *only: str) -> list[str]:
         """The command that enters the system when it is up, else the bare host around it."""

@@ -15,6 +15,7 @@ from tests.journeys.debian_roots import RELEASES, debian_root
 from tests.journeys.demo import (
     HUB,
     HUB_IN_TUNNEL,
+    WEB,
     Hub,
     Spoke,
     hub_answers,
@@ -29,8 +30,10 @@ from tests.journeys.nspawn import Machine
 pytestmark = [pytest.mark.nspawn, needs_root]
 
 PATIENCE = 60.0
-OFFERED_SECONDS = 10.0  # the goal is 3, on a machine that does nothing else
+GENEROUS_SECONDS = 10.0  # the goal is 3, on a machine that does nothing else
 NUMBERS = count(11)
+HUB_NAME = "hub.example.com"
+NEW_ADDRESS = "203.0.113.9"
 INSTALL_TOOLS = ["apt-get", "install", "-y", "--no-install-recommends", "wireguard-tools"]
 
 
@@ -75,6 +78,23 @@ def enrolled(hub: Hub, machine: Machine) -> Spoke:
     return spoke
 
 
+@contextmanager
+def hub_configured(hub: Hub, **changes: object) -> Iterator[None]:
+    """The hub's configuration with these changes, for a while."""
+    key = hub.manage("create_api_key", "--role", "admin", "--name", f"changes-{next(NUMBERS)}")
+    hub.host.write("/run/admin-key", f"Authorization: Bearer {key}\n")
+    as_admin = ["-H", "@/run/admin-key", "-H", "Content-Type: application/json"]
+    _, before = hub.call("GET", "/api/hub/config", *as_admin)
+
+    def put(values: dict[str, object]) -> None:
+        status, answer = hub.call("PUT", "/api/hub/config", *as_admin, "--data", json.dumps(values))
+        assert status == 200, answer
+
+    put(changes)
+    yield
+    put({name: before[name] for name in changes})
+
+
 def pasted_command(hub: Hub, name: str) -> str:
     return last_line(hub.manage("issue_token", name))
 
@@ -84,6 +104,12 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s"
         time.sleep(0.1)
+
+
+def moved(hub: Hub, address: str, to: str) -> None:
+    hub.host.run(
+        ["ip", "-batch", "-"], given=f"addr del {address}/24 dev eth0\naddr add {to}/24 dev eth0\n", check=True
+    )
 
 
 def tree(machine: Machine) -> set[str]:
@@ -120,7 +146,7 @@ def test_with_the_tools_there_it_takes_seconds(hub: Hub, machine: Machine, capsy
     assert done.returncode == 0, done.stderr
     with capsys.disabled():
         print(f"\n{machine.name}: from the pasted command to a proven handshake {took:.2f} s (goal 3 s)")
-    assert took < OFFERED_SECONDS
+    assert took < GENEROUS_SECONDS
 
 
 def test_after_a_reboot_it_connects_by_itself(spoke: Spoke) -> None:
@@ -137,6 +163,63 @@ def test_a_second_run_says_so_and_changes_nothing(spoke: Spoke) -> None:
     assert last_line(done.stdout).startswith("Already connected")
     assert {line for line in tree(spoke.host) ^ before[0] if "/install.log" not in line} == set()
     assert spoke.host.wg_dump()[0] == before[1]
+
+
+@pytest.mark.parametrize("seen", ["[4/7]", "[6/7]"])
+def test_a_machine_that_lost_its_power_on_the_way_is_resumed(hub: Hub, machine: Machine, seen: str) -> None:
+    machine.run(INSTALL_TOOLS, check=True)
+    install = machine.start(pasted_command(hub, machine.name))
+    wait_until(lambda: seen in install.written())
+    machine.lose_power()
+    machine.boot()
+    done = machine.run(["wireguard-hub-spoke", "resume"])
+    assert done.returncode == 0, done.stderr
+    assert machine.ping(HUB_IN_TUNNEL)
+
+
+def test_status_tells_up_from_down_and_resume_brings_it_up(spoke: Spoke) -> None:
+    assert spoke.host.run(["wireguard-hub-spoke", "status"]).returncode == 0
+    spoke.host.run(["systemctl", "stop", "wg-quick@wg0"], check=True)
+    assert spoke.host.run(["wireguard-hub-spoke", "status"]).returncode == 7
+    done = spoke.host.run(["wireguard-hub-spoke", "resume"])
+    assert done.returncode == 0, done.stderr
+    assert spoke.host.run(["wireguard-hub-spoke", "status"]).returncode == 0
+    assert spoke.host.ping(HUB_IN_TUNNEL)
+
+
+# ---- the end of it
+
+
+@pytest.mark.parametrize(
+    "uninstall",
+    ["wireguard-hub-spoke uninstall", f"curl -fsS '{WEB}/api/installation/uninstall?platform=linux' | sh"],
+    ids=["its own command", "the hub's script"],
+)
+def test_uninstalling_leaves_the_machine_as_it_was(by_name: None, hub: Hub, machine: Machine, uninstall: str) -> None:
+    machine.run(INSTALL_TOOLS, check=True)
+    files, before = tree(machine), (units(machine), links(machine))
+    enrolled(hub, machine)
+    assert len(units(machine) - before[0]) >= 2  # the tunnel and the timer
+    done = machine.run(uninstall)
+    assert done.returncode == 0, done.stderr
+    assert tree(machine) ^ files == set()
+    assert (units(machine), links(machine)) == before
+    assert "wireguard-go" not in machine.run("ps -A -o comm=").stdout
+    machine.reboot()
+    assert (units(machine), links(machine)) == before
+
+
+def units(machine: Machine) -> set[str]:
+    """Timers, and services that bear WireGuard's name or ours, whatever has become of them."""
+    listed = machine.run(
+        "systemctl list-units --all --plain --no-legend --type=service,timer '*wg*' '*wireguard*' '*.timer'", check=True
+    )
+    return {line.split()[0] for line in listed.stdout.splitlines()}
+
+
+def links(machine: Machine) -> set[str]:
+    """Network interfaces, and the sockets of those that wireguard-go carries."""
+    return set(machine.run("ls /sys/class/net; find /run/wireguard -type s").stdout.split())
 
 
 # ---- who may paste it
@@ -200,23 +283,6 @@ while True:
 """
 
 
-@contextmanager
-def hub_configured(hub: Hub, **changes: object) -> Iterator[None]:
-    """The hub's configuration with these changes, for a while."""
-    key = hub.manage("create_api_key", "--role", "admin", "--name", f"changes-{next(NUMBERS)}")
-    hub.host.write("/run/admin-key", f"Authorization: Bearer {key}\n")
-    as_admin = ["-H", "@/run/admin-key", "-H", "Content-Type: application/json"]
-    _, before = hub.call("GET", "/api/hub/config", *as_admin)
-
-    def put(values: dict[str, object]) -> None:
-        status, answer = hub.call("PUT", "/api/hub/config", *as_admin, "--data", json.dumps(values))
-        assert status == 200, answer
-
-    put(changes)
-    yield
-    put({name: before[name] for name in changes})
-
-
 def knows(machine: Machine, name: str) -> bool:
     return "192.0.2.7" in machine.run(["resolvectl", "query", "-4", name]).stdout
 
@@ -236,3 +302,30 @@ def test_only_names_of_the_hubs_domain_are_asked_for_through_the_tunnel(
     machine.run(["systemctl", "stop", "wg-quick@wg0"], check=True)
     assert not knows(machine, "git.corp.example")
     assert machine.run("readlink -f /etc/resolv.conf; cat /etc/resolv.conf").stdout == before
+
+
+# ---- a hub with a name
+
+
+@pytest.fixture
+def by_name(hub: Hub, machine: Machine) -> Iterator[None]:
+    """Spokes are told the hub's name, and this machine knows it."""
+    machine.run(f"echo {HUB} {HUB_NAME} >>/etc/hosts", check=True)
+    with hub_configured(hub, endpoint=f"{HUB_NAME}:51820"):
+        yield
+
+
+def test_a_hub_that_moves_is_found_again_by_the_timer(by_name: None, spoke: Spoke, hub: Hub) -> None:
+    """The machine was started anew between the hub's move and the day its new address was published."""
+    machine = spoke.host
+    timer = machine.run("systemctl list-unit-files --plain --no-legend 'wireguard-hub-spoke-*.timer'").stdout.split()[0]
+    moved(hub, HUB, to=NEW_ADDRESS)
+    machine.reboot()
+    assert not machine.ping(HUB_IN_TUNNEL)
+    assert machine.run(["systemctl", "is-active", timer]).stdout == "active\n"
+    machine.write(f"/etc/systemd/system/{timer}.d/sooner.conf", "[Timer]\nOnActiveSec=1s\nAccuracySec=1s\n")
+    machine.run(["systemctl", "daemon-reload"], check=True)
+    machine.run(f"sed -i 's/^{HUB} /{NEW_ADDRESS} /' /etc/hosts", check=True)
+    machine.run(["systemctl", "restart", timer], check=True)
+    wait_until(lambda: machine.ping(HUB_IN_TUNNEL))
+    moved(hub, NEW_ADDRESS, to=HUB)
