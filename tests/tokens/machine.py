@@ -30,6 +30,8 @@ BUSYBOX_TOOLS = [
 HUB_KEY = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
 TOKEN = "Kd8jD_s9fN2mPlqR6tV8wX0yZ5aB3cE7gH4iJ-abcde"
 STATE_HOME = "var/lib/wireguard-hub-spoke"
+PROGRAM = "usr/local/sbin/wireguard-hub-spoke"
+CONNECTED = "Connected: web-1 is 10.0.1.5 on wg0, hub 203.0.113.1:51820."
 
 SET_UP = r"""
 set -e
@@ -153,6 +155,10 @@ def body_of(script):
     """The script that the outer one carries and saves."""
     after = script.split("<<'END_OF_SPOKE_SCRIPT'", 1)[1].split("\n", 1)[1]
     return after.split("\nEND_OF_SPOKE_SCRIPT\n", 1)[0] + "\n"
+
+
+def last_line(text):
+    return text.rstrip("\n").rpartition("\n")[2]
 
 
 def accepted(**hub):

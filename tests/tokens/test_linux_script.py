@@ -13,13 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.tokens.machine import (
+    CONNECTED,
     HUB_KEY,
     SHELLS,
     STATE_HOME,
     TOKEN,
-    Machine,
     accepted,
     body_of,
+    last_line,
     linux_script,
     needs_machine,
 )
@@ -27,32 +28,6 @@ from tokens.scripts import checked_commands, install_commands, script_sha256
 
 pytestmark = needs_machine
 URL = "https://hub.example.com"
-CONNECTED = "Connected: web-1 is 10.0.1.5 on wg0, hub 203.0.113.1:51820."
-
-
-@pytest.fixture
-def build(tmp_path):
-    """Make machines that are taken down at the end of the test."""
-    machines: list[Machine] = []
-
-    def build_one(shell="dash", **options):
-        place = tmp_path / str(len(machines))
-        place.mkdir()
-        machines.append(Machine(place, shell, **options))
-        return machines[-1]
-
-    yield build_one
-    for machine in machines:
-        machine.close()
-
-
-@pytest.fixture
-def machine(build):
-    return build()
-
-
-def last_line(text):
-    return text.rstrip("\n").rpartition("\n")[2]
 
 
 def mode(path):
