@@ -903,6 +903,8 @@ def ask(shell, *commands):
 
 BAD_IPV4 = ["", "10.0.1", "10.0.1.5.", "1.2.3.256", "01.2.3.4", "1..2.3", "a.b.c.d", "1.2.3.4 ", "1.2.3.4.5"]
 BAD_CIDR = ["", "10.0.1.0", "10.0.1.0/33", "10.0.1.0/", "/24", "10.0.1.0/024", "1.2.3.4/24/8", "1.2.3.256/8"]
+BAD_IPV6 = ["g::1", "a:b", ":", ":::", "1::2::3", "12345::", ":1::", "1::2:", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9"]
+BAD_IPV6 += ["1:2:3:4::5:6:7:8", "::1%eth0", "::ffff:1.2.3.4", "fd00:: "]
 BAD_ENDPOINT = [
     "",
     "hub",
@@ -921,7 +923,15 @@ BAD_KEY = ["", HUB_KEY[:-1], HUB_KEY + "=", HUB_KEY.replace("T", " "), HUB_KEY[:
 FORMATS = {  # function: (what it lets through, what it does not)
     "is_ipv4": (["10.0.1.5", "0.0.0.0", "255.255.255.255"], BAD_IPV4),
     "is_cidr": (["10.0.1.0/24", "10.0.0.0/8", "1.2.3.4/32", "0.0.0.0/0"], BAD_CIDR),
-    "is_address": (["1.1.1.1", "fd00::1", "::1"], ["", "1.1.1", "1.1.1.1;x", "fd00", "g::1", "a:b"]),
+    "is_address": (["1.1.1.1", "fd00::1", "::1"], ["", "1.1.1", "1.1.1.1;x", "fd00", *BAD_IPV6]),
+    "is_ipv6": (
+        ["::", "::1", "1::", "1:2:3:4:5:6:7:8", "1::3:4:5:6:7:8", "2001:db8::A:b", "1:2:3:4:5:6:7::"],
+        BAD_IPV6,
+    ),
+    "is_cidr6": (
+        ["fd00::/64", "::/0", "fd00::5/128"],
+        ["", "fd00::", "fd00::/129", "fd00::/064", "10.0.1.0/24", "x::/64"],
+    ),
     "is_domain": (["example.com", "a", "x_y-z.example"], ["", "-a", "a b", "a;b", "~a", "\u00e4.example"]),
     "is_endpoint": (["203.0.113.1:51820", "hub.example.com:1", "[2001:db8::1]:51820"], BAD_ENDPOINT),
     "is_key": ([HUB_KEY], BAD_KEY),
@@ -975,6 +985,30 @@ OVERLAPS = {
     "210.0.1.0/24 dev eth1": "",
     "unreachable default metric 4278198272": "",
     "10.0.1.0/24 dev wg0 proto kernel scope link src 10.0.1.5": "",
+    "2: eth0    inet6 fd00::1/64 scope global": "",
+    "fd00::/8 dev eth0": "",
+}
+
+OVERLAPS6 = {
+    "2: eth0    inet6 fd00:10:0:1::1/64 scope global": "fd00:10:0:1::1/64 eth0",
+    "2: eth0    inet6 FD00:10:0:1:FFFF::1/128 scope global": "FD00:10:0:1:FFFF::1/128 eth0",
+    "fd00:10:0:1:8000::/65 dev eth0 proto ra": "fd00:10:0:1:8000::/65 eth0",
+    "fd00:10::/30 via fe80::1 dev eth0": "fd00:10::/30 eth0",
+    "fc00::/7 dev eth0": "fc00::/7 eth0",
+    "unreachable fd00::/8 dev lo": "fd00::/8 lo",
+    "fd00:10:0:1::9 via fe80::1 dev eth0": "fd00:10:0:1::9 eth0",
+    "2: eth0    inet6 fd00:10:0:2::1/64 scope global": "",
+    "2: eth0    inet6 fd00:10:1:1::1/64 scope global": "",
+    "2: eth0    inet6 fe80::1/64 scope link": "",
+    "fd00:10:0:1::/64 dev wg0 proto kernel": "",
+    "local fd00:10:0:1::5 dev lo table local": "",
+    "anycast fd00:10:0:1:: dev wg0 table local": "",
+    "multicast ff00::/8 dev eth0 table local": "",
+    "default via fe80::1 dev eth0": "",
+    "::/0 dev eth0": "",
+    "8000::/1 dev eth0": "",
+    "10.0.0.0/8 dev eth0": "",
+    address("10.0.1.77/24"): "",
 }
 
 AWKS = [awk for awk in (["mawk"], ["gawk"], ["original-awk"], ["busybox", "awk"]) if shutil.which(awk[0])]
@@ -989,9 +1023,10 @@ def with_awk(awk, tmp_path):
 
 @pytest.mark.parametrize("awk", AWKS, ids=lambda awk: awk[0])
 def test_every_awk_finds_the_overlaps_and_no_others(awk, tmp_path):
-    commands = [f"echo $(printf '%s\\n' {shlex.quote(line)} | overlapping 10.0.1.0/24 wg0)" for line in OVERLAPS]
-    found = ask("dash", with_awk(awk, tmp_path), *commands)
-    assert dict(zip(OVERLAPS, found, strict=True)) == OVERLAPS
+    for network, overlaps in {"10.0.1.0/24": OVERLAPS, "fd00:10:0:1::/64": OVERLAPS6}.items():
+        commands = [f"echo $(printf '%s\\n' {shlex.quote(line)} | overlapping {network} wg0)" for line in overlaps]
+        found = ask("dash", with_awk(awk, tmp_path), *commands)
+        assert dict(zip(overlaps, found, strict=True)) == overlaps
 
 
 @pytest.mark.parametrize("awk", AWKS, ids=lambda awk: awk[0])

@@ -19,7 +19,8 @@ refuse_overlap_with() {
 # A machine may have no IPv6 at all.
 list_networks() {
     list_platform_networks && ip -4 -o address show && list_routes || return 1
-    ip -6 -o address show 2>/dev/null && ip -6 route show table all 2>/dev/null
+    ip -6 -o address show 2>/dev/null
+    ip -6 route show table all 2>/dev/null
     return 0
 }
 

@@ -168,4 +168,4 @@ check_values() {
     each is_domain "$DNS_DOMAINS" || nonsense 'list of DNS domains' "$DNS_DOMAINS"
 }
 
-nonsense() { stop 6 "The hub gave a $1 that makes no sense here: '$2'."; }
+nonsense() { stop 6 "What the hub gave as its $1 makes no sense here: '$2'."; }
