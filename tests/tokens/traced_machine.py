@@ -23,7 +23,7 @@ fi
 exec "/shim/real/${0##*/}" "$@"
 """
 OURS = {"shim", "record", "upper"}
-RECORDS = ("arguments", "environments", "commands", "count", "kill-at", "trace")
+RECORDS = ("arguments", "environments", "commands", "count", "trace")
 
 
 class TracedMachine(Machine):
@@ -32,9 +32,9 @@ class TracedMachine(Machine):
     def __init__(self, workplace: Path, shell: str = "dash"):
         super().__init__(workplace, shell)
         # What keeps it alive is itself a command.
-        while "sleep 1000" not in self.commands():
+        record = self.root / "shim/commands"
+        while not record.exists() or "sleep 1000" not in self.commands():
             time.sleep(0.001)
-        (self.root / "shim").chmod(0o777)
         self.forget()
 
     def _put_stand_ins(self, network: bool) -> None:
@@ -58,13 +58,14 @@ class TracedMachine(Machine):
         self._write(self.root / "shim/real" / name, RECORD + text)
 
     def forget(self) -> None:
-        """Empty the records."""
+        """Empty the records, which whoever runs something there may write."""
         for name in RECORDS:
-            (self.root / "shim" / name).unlink(missing_ok=True)
+            record = self.root / "shim" / name
+            record.write_bytes(b"")
+            record.chmod(0o666)
 
     def seen(self, record: str) -> bytes:
-        path = self.root / "shim" / record
-        return path.read_bytes() if path.exists() else b""
+        return (self.root / "shim" / record).read_bytes()
 
     def commands(self) -> list[str]:
         """Every command that was started, with its arguments. One with a program for awk takes several lines."""
@@ -94,11 +95,12 @@ class TracedMachine(Machine):
     def wait_until_quiet(self) -> None:
         """Until nothing runs on the machine any more, whoever is left of a killed run included."""
         deadline = time.monotonic() + 20
-        while self._processes():
+        while self.processes():
             assert time.monotonic() < deadline, "something goes on running"
             time.sleep(0.002)
 
-    def _processes(self) -> list[str]:
+    def processes(self) -> list[str]:
+        """The ids of all that runs on the machine."""
         own = _namespace(str(self._process.pid))
         pids = {path.name for path in Path("/proc").glob("[0-9]*")} - {str(self._process.pid)}
         return [pid for pid in pids if _namespace(pid) == own]
