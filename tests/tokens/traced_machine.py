@@ -73,7 +73,7 @@ class TracedMachine(Machine):
 
     def files(self) -> dict[str, tuple[int, bytes]]:
         """Mode and content of all that differs from the machine as it was built, by path."""
-        found = {}
+        found: dict[str, tuple[int, bytes]] = {}
         for base in ("upper", "run", "tmp"):
             found |= self._files_below(base)
         return found

@@ -15,13 +15,24 @@ install_packages() {
 
 find_manager() {
     local manager
-    for manager in apt-get dnf yum zypper pacman apk; do
+    for manager in $(own_managers) apt-get dnf yum zypper pacman apk; do
         if have "$manager"; then
             printf '%s' "$manager"
             return
         fi
     done
     return 1
+}
+
+# Many distributions have others' managers as packages too, to build images with.
+own_managers() {
+    case "$(os_release ID)-$(os_release ID_LIKE)" in
+    *debian* | *ubuntu*) echo apt-get ;;
+    *fedora* | *rhel* | *centos*) echo dnf yum ;;
+    *suse*) echo zypper ;;
+    arch* | *-arch*) echo pacman ;;
+    alpine* | *-alpine*) echo apk ;;
+    esac
 }
 
 missing_packages() {
