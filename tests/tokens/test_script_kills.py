@@ -168,7 +168,7 @@ def spread(kills, count):
     return kills[step // 2 :: step]
 
 
-@pytest.mark.parametrize(("act", "count"), [("install", 10), ("resume", 3), ("uninstall", 3)])
+@pytest.mark.parametrize(("act", "count"), [("install", 9), ("resume", 2), ("uninstall", 2)])
 def test_a_killed_run_is_completed_and_leaves_nothing_behind(build, act, count):
     machine = build()
     assert [kill for kill in spread(kills_of(machine, act), count) if not ACTS[act](machine, kill)] == []
@@ -180,7 +180,7 @@ def test_a_killed_run_is_completed_and_leaves_nothing_behind(build, act, count):
 def test_a_run_killed_anywhere_is_completed_and_leaves_nothing_behind(build, act, shell, record_property):
     machine = build(shell)
     kills = kills_of(machine, act)
-    record_property("kills", len(kills))
+    record_property(f"kills of {act} under {shell}", len(kills))
     alive = [kill for kill in kills if not ACTS[act](machine, kill)]
     # The last commands of a pipeline start in any order, so the very last numbers may never come.
     assert len(alive) <= 3, alive
