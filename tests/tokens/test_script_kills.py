@@ -15,10 +15,11 @@ from tokens.scripts import render_uninstall
 pytestmark = needs_machine
 SCRIPT, UNINSTALL = linux_script(hub_endpoint="hub.example.com:51820"), render_uninstall("linux")
 SERVICES = {
-    "dash": "systemd",
+    "dash": "systemd, on a Proxmox VE node",
     "bash": "openrc",
     "busybox": "nothing that starts services",
 }
+MEMBERS = '{"nodename": "pve1", "cluster": {"name": "dc1", "quorate": 1}, "nodelist": {"pve1": {"id": 1}}}'
 START_OR_STOP = 'case $2 in start) wg-quick up "${1#*.}" ;; stop) wg-quick down "${1#*.}" ;; esac'
 # What the main shell does itself, without a command: it opens a file for writing, and it writes.
 OPENS = re.compile(r'^openat\(\w+, "(?!/shim|/dev/null).*O_(CREAT|APPEND|TRUNC)')
@@ -37,8 +38,10 @@ class Victim(TracedMachine):
     """A machine on which runs are killed."""
 
     def build(self, services: str) -> None:
-        if services == "systemd":
+        if "systemd" in services:
             self.put("run/systemd/system/.keep")
+            self.put_tool("pveversion", "echo pve-manager/8.1.3/b46aac3b42da5d15")
+            self.put("etc/pve/.members", MEMBERS)
         if services == "openrc":
             self.put("run/openrc/softlevel")
             self.put("etc/init.d/wg-quick")
