@@ -226,12 +226,15 @@ def test_the_proxies_of_a_user_reach_the_elevated_run_and_no_argument(machine):
     done = machine.pipe(linux_script(), user=65534, environment=proxies)
     command = re.search(r"finish with: (sh \S+ install)$", last_line(done.stderr))[1].split()
     assert mode(machine.root / f"{command[1][1:]}.proxies") == 0o600
+    with (machine.root / f"{command[1][1:]}.proxies").open("a") as proxies_file:
+        proxies_file.write("WG_COLOR_MODE=evil\n")
     machine.put("record/environments")
     assert last_line(machine.run(*command).stdout) == CONNECTED
     seen = machine.read("record/environments")
     assert f"https_proxy={PROXY}\0" in seen
     assert "no_proxy=localhost\0" in seen
     assert "ALL_PROXY" not in seen
+    assert "evil" not in seen
     assert "secret" not in " ".join(machine.calls())
     assert list((machine.root / "tmp").iterdir()) == []
 
