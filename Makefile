@@ -8,8 +8,9 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 
 TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables curl procps
 TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck strace busybox util-linux
+SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove schema lock clean
+.PHONY: help setup demo run test check prove scripts schema lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -62,6 +63,18 @@ prove: .venv/dev ## the guarantees at full size: races, generated calls, tamperi
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(PY) -m tests.prove
 
+scripts: .venv/dev ## the install scripts: cut at every byte, killed before every command, on whole Debian systems; half an hour
+	@deploy/packages.sh $(SCRIPT_PACKAGES)
+	@# Every test runs, whatever fails, and each of the four says what it counted. Cuts and kills go side by side.
+	@$(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_prefixes.py >.scripts-cuts.log 2>&1 & cuts=$$!; \
+	    $(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_kills.py; kills_status=$$?; \
+	    wait $$cuts; cuts_status=$$?; \
+	    cat .scripts-cuts.log; \
+	    $(PY) -m pytest -q -p no:cacheprovider tests/tokens -k "script or package_managers or uninstall"; slice_status=$$?; \
+	    $(PY) -m pytest -q -p no:cacheprovider -m nspawn tests/journeys/test_real_machines.py; real_status=$$?; \
+	    echo "scripts: cuts $$cuts_status, kills $$kills_status, scripts on stand-ins $$slice_status, whole systems $$real_status (0 is passed)"; \
+	    test "$$cuts_status$$kills_status$$slice_status$$real_status" = 0000
+
 schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it
 	@$(PY) manage.py spectacular --settings tests.settings --validate --fail-on-warn --file tests/data/openapi.yaml
 
@@ -71,4 +84,4 @@ lock: .venv/bin/pip ## renew both lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what was built here; the data directory stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* .second-lane.log
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* .second-lane.log .scripts-cuts.log

@@ -108,7 +108,8 @@ def _checked_command(public_url: str, token: str, platform: str, sha256: str) ->
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError("A SHA-256 is written as 64 lower-case hexadecimal digits.")
     fetch = _fetch(public_url, token, platform, f"&sha256={sha256}", options='-o "$f" ')
-    return f'(umask 077; f=$(mktemp) && {fetch} && echo "{sha256}  $f" | sha256sum -c - && sh "$f" && rm -f "$f")'
+    check = f'echo "{sha256}  $f" | sha256sum -c - && sh "$f"'
+    return f'(umask 077; f=$(mktemp) && {fetch} && {check}; s=$?; rm -f "$f"; exit $s)'
 
 
 def _fetch(public_url: str, token: str, platform: str, query: str = "", options: str = "") -> str:

@@ -3,6 +3,8 @@
 # Packages stay. Exit codes: 0 done, 3 this is not root, 4 an install script is at work.
 # shellcheck disable=SC3043 # every shell this meets has 'local': dash, bash, busybox, ksh, zsh
 
+# In braces, of which a shell runs nothing before the closing one: a download that was cut short does nothing.
+{
 {% include "parts/shell.sh" %}
 {% include "parts/report.sh" %}
 {% include "parts/lock.sh" %}
@@ -11,6 +13,7 @@
 {% include "parts/linux_uninstall.sh" %}
 main() {
     prepare_shell
+    [ "$#" -gt 0 ] || exit 2
     is_root || refuse_without_root
     exec </dev/null
     # shellcheck disable=SC2046 # a list of words
@@ -31,5 +34,8 @@ list_spokes() {
         done
     } 2>/dev/null | grep -x '[0-9a-f]\{16\}' | awk '!seen[$0]++'
 }
+}
 
+# A cut in the last line itself leaves at most a bare `main`, which does nothing without an argument.
+set -- uninstall "$@"
 main "$@"

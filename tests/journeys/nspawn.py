@@ -101,6 +101,10 @@ class Machine(Host):
     ) -> Process:
         return super().start(command, env={"HOME": "/root"} | (env or {}), cwd=cwd, **more)
 
+    def file(self, path: str) -> Path:
+        """A file of the system while it is up, as seen from outside."""
+        return Path(f"/proc/{self._init}/root{path}")
+
     def wait(self) -> None:
         super().wait()
         subprocess.run(["unshare", "--mount", "sh", "-c", DROP_CGROUP, "sh", self._cgroup], env=ENVIRONMENT)

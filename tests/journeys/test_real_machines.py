@@ -1,5 +1,6 @@
 """The command that the product prints, pasted on whole Debian systems: real systemd, real apt, real tunnels."""
 
+import fcntl
 import json
 import re
 import sys
@@ -15,6 +16,7 @@ from tests.journeys.debian_roots import RELEASES, debian_root
 from tests.journeys.demo import (
     HUB,
     HUB_IN_TUNNEL,
+    KEY_HEADER,
     WEB,
     Hub,
     Spoke,
@@ -146,6 +148,36 @@ def test_the_printed_command_installs_the_tools_and_connects(hub: Hub, machine: 
     assert re.findall(r"([a-z-]+):amd64", installed) == ["wireguard-tools"]
     assert "Upgrade:" not in history
     assert "Remove:" not in history
+
+
+def test_the_checked_command_connects_as_well(hub: Hub, machine: Machine) -> None:
+    headers = ["-H", f"@{KEY_HEADER}", "-H", "Content-Type: application/json"]
+    wanted = json.dumps({"spokeName": machine.name})
+    _, answer = hub.call("POST", "/api/installation/token", *headers, "--data", wanted)
+    done = machine.run(answer["checkedCommands"]["linux"])
+    assert done.returncode == 0, done.stderr
+    assert machine.ping(HUB_IN_TUNNEL)
+
+
+def test_apt_at_work_elsewhere_is_waited_for(hub: Hub, machine: Machine) -> None:
+    with machine.file("/var/lib/dpkg/lock-frontend").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        install = machine.start(pasted_command(hub, machine.name))
+        wait_until(lambda: "Another package manager is at work" in install.written())
+    assert install.wait(PATIENCE) == 0, install.complaints()
+    assert machine.ping(HUB_IN_TUNNEL)
+
+
+def test_packages_that_cannot_be_had_are_told_and_the_run_is_resumed_when_they_can(hub: Hub, machine: Machine) -> None:
+    machine.write("/etc/apt/apt.conf.d/impatient", 'Acquire::Retries "0";')
+    machine.run("mv /var/cache/apt/archives/wireguard-tools* /root/", check=True)
+    done = machine.run(pasted_command(hub, machine.name))
+    assert done.returncode == 5
+    assert last_line(done.stderr).startswith("Stopped: apt-get could not install wireguard-tools (")
+    machine.run("mv /root/wireguard-tools* /var/cache/apt/archives/", check=True)
+    done = machine.run(["wireguard-hub-spoke", "resume"])
+    assert done.returncode == 0, done.stderr
+    assert machine.ping(HUB_IN_TUNNEL)
 
 
 def test_with_the_tools_there_it_takes_seconds(hub: Hub, machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,7 @@ from django.test import Client
 from proxmox.models import Cluster
 from spokes.models import Spoke
 from tests.conftest import JSON, issue
-from tests.tokens.machine import SHELLS, Machine, accepted, body_of, needs_machine, script_values
-from tests.tokens.test_linux_script import last_line
+from tests.tokens.machine import SHELLS, Machine, accepted, body_of, last_line, needs_machine, script_values
 from tokens.scripts import render_script
 
 pytestmark = needs_machine

@@ -204,6 +204,14 @@ def test_enterprise_linux_gets_the_kernels_module_from_elrepo(old, release):
     assert [call.split()[-1] for call in calls(old, "yum")] == ["elrepo-release", "kmod-wireguard"]
 
 
+def test_a_dry_run_says_that_the_kernel_would_get_its_module_and_installs_nothing(old):
+    is_a(old, ID="rocky", VERSION_ID="8.10")
+    old.put_tool("yum")
+    done = old.run("sh", "-s", "--", "--dry-run", text=linux_script())
+    assert (done.returncode, calls(old, "yum")) == (0, [])
+    assert "Would install kmod-wireguard, from ELRepo\n" in done.stdout
+
+
 def test_a_probe_that_a_killed_run_left_is_no_kernel_without_wireguard(machine):
     machine.put("record/link.wghub-probe")
     assert last_line(machine.pipe(linux_script()).stdout) == CONNECTED

@@ -67,10 +67,15 @@ try_install() {
     step 'Looking for WireGuard'
     packages=$(missing_packages "$(find_manager)")
     [ -z "$packages" ] || say "      Would install with $(find_manager || echo 'a package manager, but none is known here'): $packages"
-    ! have ip || check_kernel
+    ! have ip || kernel_has_wireguard || find_userspace || would_add_kernel_module
     say "      Would register as $SPOKE_NAME at $CALLBACK_URL"
     say "      Would write $(config_file "${INTERFACE:-wg0}") for ${SPOKE_IP%/*} and start it, with the hub at $HUB_ENDPOINT"
     say "Nothing was changed. The install command is used up, so go on soon, as root, with: sh $COPY install"
+}
+
+would_add_kernel_module() {
+    elrepo_package >/dev/null || explain_kernel
+    say '      Would install kmod-wireguard, from ELRepo'
 }
 
 # Undoes what this run made. Keys and copy stay, so that the next run is the same registration.
@@ -78,7 +83,7 @@ roll_back() {
     trap '' HUP INT TERM
     if [ -n "$MADE_CONFIG" ]; then
         remove_tunnel
-    elif [ -n "$STATE" ]; then
+    elif [ -n "$LOCK" ]; then
         remove_temporaries
         { [ -z "$WAS_UP" ] || link_exists "$INTERFACE"; } || run_tunnel
     fi

@@ -32,8 +32,12 @@ publish() {
     file=$1
     new=${1%/*}/.wireguard-hub-spoke.$ID.new
     shift
-    { make_directory "${file%/*}" && "$@" >"$new" && mv -f "$new" "$file"; } 2>/dev/null || return 1
-    restore_label "$file"
+    if { make_directory "${file%/*}" && "$@" >"$new" && mv -f "$new" "$file"; } 2>/dev/null; then
+        restore_label "$file"
+    else
+        rm -f "$new"
+        return 1
+    fi
 }
 
 # A directory that was not there is noted first, for uninstalling to take away.

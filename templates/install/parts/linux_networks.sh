@@ -4,11 +4,10 @@ refuse_overlap() {
 }
 
 refuse_overlap_with() {
-    local taken
-    list_networks >"$STATE/networks" 2>/dev/null || stop 3 'The addresses and routes of this machine could not be read.'
-    taken=$(overlapping "$1" "$INTERFACE" <"$STATE/networks") ||
+    local networks taken
+    networks=$(list_networks 2>/dev/null) || stop 3 'The addresses and routes of this machine could not be read.'
+    taken=$(printf '%s\n' "$networks" | overlapping "$1" "$INTERFACE") ||
         stop 3 'The addresses and routes of this machine could not be understood.'
-    rm -f "$STATE/networks"
     [ -z "$taken" ] || {
         # shellcheck disable=SC2086 # a network and, mostly, its device
         taken=$(name_network $taken)

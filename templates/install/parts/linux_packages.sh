@@ -15,13 +15,24 @@ install_packages() {
 
 find_manager() {
     local manager
-    for manager in apt-get dnf yum zypper pacman apk; do
+    for manager in $(own_managers) apt-get dnf yum zypper pacman apk; do
         if have "$manager"; then
             printf '%s' "$manager"
             return
         fi
     done
     return 1
+}
+
+# Many distributions have others' managers as packages too, to build images with.
+own_managers() {
+    case "$(os_release ID)-$(os_release ID_LIKE)" in
+    *debian* | *ubuntu*) echo apt-get ;;
+    *fedora* | *rhel* | *centos*) echo dnf yum ;;
+    *suse*) echo zypper ;;
+    arch* | *-arch*) echo pacman ;;
+    alpine* | *-alpine*) echo apk ;;
+    esac
 }
 
 missing_packages() {
@@ -89,21 +100,24 @@ add_epel() {
 }
 
 # The kernels of Enterprise Linux 7 and 8 have no WireGuard; ELRepo has the module for them.
-add_kernel_module() {
-    local manager version
-    manager=$(find_manager) || return 1
-    case $manager in dnf | yum) ;; *) return 1 ;; esac
+elrepo_package() {
+    local version
+    have dnf || have yum || return 1
     version=$(os_release VERSION_ID)
     version=${version%%.*}
     case $(os_release ID):$version in
-    rhel:[78] | ol:[78])
-        set -- "https://www.elrepo.org/elrepo-release-$version.el$version.elrepo.noarch.rpm"
-        ;;
-    centos:[78] | rocky:8 | almalinux:8) set -- elrepo-release ;;
+    rhel:[78] | ol:[78]) printf 'https://www.elrepo.org/elrepo-release-%s.el%s.elrepo.noarch.rpm' "$version" "$version" ;;
+    centos:[78] | rocky:8 | almalinux:8) printf elrepo-release ;;
     *) return 1 ;;
     esac
+}
+
+add_kernel_module() {
+    local manager package
+    package=$(elrepo_package) || return 1
+    manager=$(find_manager)
     say "      $manager: kmod-wireguard, from ELRepo"
-    rpm_install "$manager" "$1" && rpm_install "$manager" kmod-wireguard && quietly modprobe wireguard
+    rpm_install "$manager" "$package" && rpm_install "$manager" kmod-wireguard && quietly modprobe wireguard
 }
 
 # os_release KEY: read, not run.

@@ -13,7 +13,7 @@ main() {
     [ "$#" -gt 0 ] || exit 2
     create_copy
     save_proxies
-    cat >"$COPY" <<'END_OF_SPOKE_SCRIPT' || die "The script could not be saved to $COPY: is the disk full?"
+    cat >"$COPY" <<'END_OF_SPOKE_SCRIPT' || lose_copy
 #!/bin/sh
 # Makes this machine a spoke of a WireGuard hub. Run it as root: sh FILE install
 # It may be run as often as you like: it goes on where it stopped, and leaves a connected machine alone.

@@ -24,7 +24,6 @@ remove_tunnel() {
     [ "$MANAGER" != systemd ] || quietly systemctl daemon-reload
     remove_temporaries
     [ -z "$INTERFACE" ] || rm -f "$(config_file "$INTERFACE")"
-    ! link_exists wghub-probe || quietly ip link delete dev wghub-probe
     remove_made_directories
 }
 
@@ -34,6 +33,7 @@ remove_temporaries() {
         /etc/periodic/15min /usr/local/sbin; do
         rm -f "$directory/.wireguard-hub-spoke.$ID" "$directory/.wireguard-hub-spoke.$ID.new"
     done
+    ! link_exists wghub-probe || quietly ip link delete dev wghub-probe
 }
 
 # What the spokes of this machine share goes with the last: the program, locks of the dead, and copies of runs that

@@ -20,6 +20,11 @@ create_copy() {
     die 'The script could not be saved: nothing is writable. Reissue the token in the dashboard.'
 }
 
+lose_copy() {
+    rm -f "$COPY"
+    die "The script could not be saved to $COPY: is the disk full? Make room, and reissue the token in the dashboard."
+}
+
 # sudo and doas drop these. They may hold passwords, so they go in a file and into no argument.
 save_proxies() {
     local name value

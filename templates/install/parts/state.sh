@@ -14,19 +14,17 @@ open_state() {
     note "--- $(date -u '+%Y-%m-%dT%H:%M:%SZ') $OS $(uname -r)"
 }
 
-# The copy that the saver made has no purpose once this one is in place.
+# What the saver made has no purpose once this copy is in place.
 keep_this_copy() {
     local kept
     kept=$STATE/install.sh
     [ "$0" != "$kept" ] || return 0
-    {
-        { [ ! -e "$0.proxies" ] || cp "$0.proxies" "$kept.proxies"; } && cp "$0" "$kept.new" && mv -f "$kept.new" "$kept"
-    } 2>/dev/null || stop 3 "This script could not be kept in $STATE: is the disk full?"
-    COPY=$kept
     case $0 in
-    "$STATE_HOME"/new.*) rm -f "$0" "$0.proxies" ;;
-    */wireguard-hub-spoke.??????/install.sh) rm -f "$0" "$0.proxies" && rmdir "${0%/*}" ;;
-    esac
+    "$STATE_HOME"/new.*) mv -f "$0" "$kept" ;;
+    *) { [ ! -e "$0.proxies" ] || cp "$0.proxies" "$kept.proxies"; } && cp "$0" "$kept.new" && mv -f "$kept.new" "$kept" ;;
+    esac 2>/dev/null || stop 3 "This script could not be kept in $STATE: is the disk full?"
+    COPY=$kept
+    case $0 in */wireguard-hub-spoke.??????/install.sh) rm -f "$0" "$0.proxies" && rmdir "${0%/*}" ;; esac
 }
 
 # sudo and doas drop the proxies of who asked for this, so they come in a file beside the copy: they may hold passwords.
