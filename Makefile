@@ -9,7 +9,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables curl procps
 TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck strace busybox util-linux
 
-.PHONY: help setup demo run test check prove schema lock clean
+.PHONY: help setup demo run test check prove chaos schema lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -60,6 +60,10 @@ test: .venv/dev ## everything that guards this project, real tunnels and Postgre
 prove: .venv/dev ## the guarantees at full size: races, generated calls, tamperings, on SQLite and PostgreSQL
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(PY) -m tests.prove
+
+chaos: .venv/dev ## drift, takeovers and enrolments under watch at full size: what heals, and who never notices
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@$(PY) -m tests.chaos $(ONLY)
 
 schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it
 	@$(PY) manage.py spectacular --settings tests.settings --validate --fail-on-warn --file tests/data/openapi.yaml
