@@ -10,7 +10,7 @@ TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables c
 TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck strace busybox util-linux
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove scripts schema lock clean
+.PHONY: help setup demo run test check prove scripts schema lock clean chaos
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -74,6 +74,10 @@ scripts: .venv/dev ## the install scripts: cut at every byte, killed before ever
 	    $(PY) -m pytest -q -p no:cacheprovider -m nspawn tests/journeys/test_real_machines.py; real_status=$$?; \
 	    echo "scripts: cuts $$cuts_status, kills $$kills_status, scripts on stand-ins $$slice_status, whole systems $$real_status (0 is passed)"; \
 	    test "$$cuts_status$$kills_status$$slice_status$$real_status" = 0000
+
+chaos: .venv/dev ## drift, takeovers and enrolments under watch at full size: what heals, and who never notices
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@$(PY) -m tests.chaos $(ONLY)
 
 schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it
 	@$(PY) manage.py spectacular --settings tests.settings --validate --fail-on-warn --file tests/data/openapi.yaml

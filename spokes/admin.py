@@ -13,7 +13,7 @@ from spokes.models import Spoke
 class SpokeAdmin(ReadOnlyAdmin):
     list_display = ["name", "status", "address", "os", "last_handshake", "registered_at"]
     list_filter = ["os"]
-    search_fields = ["name", "token__address", "peer__public_key"]
+    search_fields = ["name", "token__address", "token__address6", "peer__public_key"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Spoke]:
         return Spoke.objects.live().with_status(timezone.now())

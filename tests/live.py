@@ -108,10 +108,10 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 @contextmanager
 def live_hub(home: Path, **settings: str) -> Iterator[LiveHub]:
     """A hub in `home`; web and agent are started by the test. With DATABASE_URL set, in a database of its own there."""
-    mould = _mould(os.environ.get("DATABASE_URL", ""))
-    shutil.copytree(mould.home, home, dirs_exist_ok=True)
-    with own_database(copy_of=mould.database) as url:
-        hub = LiveHub(home, *_address_and_environment(home, url, settings), keys=dict(mould.keys))
+    cast = mould(os.environ.get("DATABASE_URL", ""))
+    shutil.copytree(cast.home, home, dirs_exist_ok=True)
+    with own_database(copy_of=cast.database) as url:
+        hub = LiveHub(home, *_address_and_environment(home, url, settings), keys=dict(cast.keys))
         try:
             yield hub
         finally:
@@ -128,7 +128,7 @@ class Mould:
 
 
 @cache
-def _mould(server: str) -> Mould:
+def mould(server: str) -> Mould:
     """Made once in a test run: five commands take seconds, a copy takes none."""
     home = Path(tempfile.mkdtemp(prefix="live-hub-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)

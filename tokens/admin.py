@@ -18,7 +18,7 @@ class InstallationTokenAdmin(ReadOnlyAdmin):
         "expires_at",
         "claimed_from",
     ]
-    search_fields = ["spoke_name", "address"]
+    search_fields = ["spoke_name", "address", "address6"]
     exclude = ["token_hash"]
 
     @admin.display(description="state")

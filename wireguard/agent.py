@@ -74,7 +74,7 @@ class TakenLook:
 
 
 class Agent:
-    """One interface's keeper. `run` until told to stop, or `run_once`."""
+    """One interface's keeper. `run` until told to stop, or `run_once`; `take_down` undoes it all."""
 
     def __init__(
         self,
@@ -144,6 +144,29 @@ class Agent:
         problem = self._state().problem
         self._close()
         return problem
+
+    def take_down(self) -> str:
+        """Ends the interface with all its tunnels and puts back what was changed for it: firewall, forwarding.
+
+        Returns what hinders it: an empty text when nothing does.
+        """
+        problem = ""
+        if not self._is_in_charge():
+            problem = f"Another agent is in charge, and would bring it up again: {self._waits_for}."
+        elif hub := HubConfig.objects.filter(id=1).first():
+            try:
+                self._take_down(hub)
+            except Hindrance as hindrance:
+                problem = str(hindrance)
+        self._close()
+        return problem
+
+    def _take_down(self, hub: HubConfig) -> None:
+        name = hub.interface_name
+        if self._service.is_there(name) and self._service.observe(name).public_key not in {None, hub.public_key}:
+            raise InterfaceRefused(f"{name} has another key: it belongs to something else.")
+        self._service.tear_down(name)
+        self._lease.renew(interface_up=False, interface_up_since=None)
 
     def turn(self) -> None:
         """One round: makes the interface right as far as is known, and notes what hinders it."""

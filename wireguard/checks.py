@@ -14,5 +14,6 @@ def services_for_spokes_are_understood(app_configs: Any, **kwargs: Any) -> list[
     try:
         parse_services(settings.HUB_SPOKE_SERVICES)
     except ValueError as problem:
-        return [Error(f"HUB_SPOKE_SERVICES: {problem}", id="hub.E007")]
+        hint = "Name protocol and port of each service, such as HUB_SPOKE_SERVICES=tcp/443 udp/53, or leave it out."
+        return [Error(f"HUB_SPOKE_SERVICES: {problem}", hint=hint, id="hub.E007")]
     return []

@@ -116,6 +116,8 @@ class Observations:
     def __init__(self, fence: Callable[[], None]) -> None:
         self._fence = fence
         self._written: dict[int, Observed] | None = None
+        self._seen: dict[str, SeenPeer] = {}
+        self._seen_at: datetime | None = None
         self._sampled: datetime | None = None
 
     def write(self, seen: SeenInterface, ids: Mapping[str, int], at: datetime, seconds: float | None) -> int:
@@ -123,12 +125,13 @@ class Observations:
 
         `seconds`: how long ago the look before was; None when there was none.
         """
-        written = self._known()
+        written, unchanged = self._known(), self._seen_before(at)
         changed = []
         for key, peer_id in ids.items():
-            if (peer := seen.peers.get(key)) is None:
-                continue
+            peer = seen.peers.get(key)
             before = written.get(peer_id) or Observed(peer_id)
+            if peer is None or (unchanged.get(key) == peer and not before.rate_rx and not before.rate_tx):
+                continue
             after = before.after(peer, at, seconds)
             if after != before:
                 changed.append(after)
@@ -137,7 +140,12 @@ class Observations:
         if not changed:
             self._write_chunk((), written, at)
         self._written = {peer_id: written[peer_id] for peer_id in ids.values() if peer_id in written}
+        self._seen, self._seen_at = seen.peers, at
         return len(changed)
+
+    def _seen_before(self, at: datetime) -> dict[str, SeenPeer]:
+        """The last look's peers; none when the clock was set back since: then every moment has to be judged anew."""
+        return self._seen if self._seen_at and self._seen_at <= at else {}
 
     def _known(self) -> dict[int, Observed]:
         if self._written is None:

@@ -37,21 +37,19 @@ class SqliteWakeup:
         self._version: int | None = None
 
     def wait(self, seconds: float, stop: threading.Event) -> None:
+        connection.ensure_connection()
+        # The raw connection, and a plain sleep: fifty times a second, anything more is most of an idle agent's work.
+        execute = connection.connection.execute
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not stop.is_set():
-            version = self._data_version()
+            version = execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
                 self._version = version
                 return
-            stop.wait(SQLITE_POLL_SECONDS)
+            time.sleep(SQLITE_POLL_SECONDS)
 
     def close(self) -> None:
         """The connection is Django's own."""
-
-    def _data_version(self) -> int:
-        connection.ensure_connection()
-        # The raw connection: fifty times a second, Django's cursor would be most of an idle agent's work.
-        return int(connection.connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 class PostgresWakeup:

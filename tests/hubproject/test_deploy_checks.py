@@ -39,6 +39,7 @@ WRONG = {
     "Django's sample key": ({"SECRET_KEY": "django-insecure-" + secrets.token_urlsafe(48)}, "hub.E005"),
     "any host": ({"HUB_ALLOWED_HOSTS": "hub2.example.com,*"}, "hub.E001"),
     "workers that count each for itself": ({"HUB_WORKERS": "2"}, "hub.E006"),
+    "a service that is none": ({"HUB_SPOKE_SERVICES": "tcp:443"}, "hub.E007"),
     "a plain public address": ({"HUB_PUBLIC_URL": "http://hub.example.com"}, "unencrypted"),
 }
 

@@ -1,6 +1,7 @@
 """A hub with an IPv6 prefix: one lease gives a spoke an address in each network, with the same host number."""
 
 import pytest
+from django.core.management import call_command
 
 from tests.conftest import BY_TEST, enrol, issue, register
 from tokens import scripts
@@ -23,9 +24,12 @@ def values(monkeypatch):
     """What the script is rendered from."""
     seen = []
     render = scripts.render_script
-    monkeypatch.setattr(
-        scripts, "render_script", lambda platform, values: seen.append(values) or render(platform, values)
-    )
+
+    def render_and_keep(platform, values):
+        seen.append(values)
+        return render(platform, values)
+
+    monkeypatch.setattr(scripts, "render_script", render_and_keep)
     return seen
 
 
@@ -56,6 +60,14 @@ def test_its_peer_is_routed_its_two_addresses_and_no_other(hub, viewer):
     assert Peer.objects.get().allowed_ips == "10.0.1.2/32,fd00::2/128"
     (peer,) = viewer.get("/api/hub/status").json()["peers"]
     assert peer["allowedIPs"] == ["10.0.1.2/32", "fd00::2/128"]
+
+
+def test_the_exported_file_has_both_of_everything(hub, capsys):
+    enrol("alpha")
+    call_command("export_config")
+    out = capsys.readouterr().out
+    assert "Address = 10.0.1.1/24, fd00::1/64\n" in out
+    assert "AllowedIPs = 10.0.1.2/32, fd00::2/128\n" in out
 
 
 def test_a_reissued_token_keeps_both_addresses(hub, now):

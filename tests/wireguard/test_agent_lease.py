@@ -45,7 +45,7 @@ def let_stand_still(agent: Agent, boot: Ticks, seconds: float) -> None:
 
 
 def report() -> dict[str, object]:
-    return AgentState.objects.values().get(id=1)
+    return dict(AgentState.objects.values().get(id=1))
 
 
 def test_a_second_agent_stands_by_says_so_once_and_writes_nothing(first, second, backend, caplog):

@@ -14,15 +14,21 @@ class Command(BaseCommand):
     help = "Keeps the WireGuard interface as the database says, until SIGTERM or Ctrl-C. Needs CAP_NET_ADMIN."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--once", action="store_true", help="bring the interface up, look once, and end")
+        instead = parser.add_mutually_exclusive_group()
+        instead.add_argument("--once", action="store_true", help="bring the interface up, look once, and end")
+        instead.add_argument(
+            "--down",
+            action="store_true",
+            help="end the interface with all tunnels, take the firewall table away, put forwarding back",
+        )
 
-    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+    def handle(self, *args: Any, once: bool, down: bool, **options: Any) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         backend = import_string(settings.HUB_WIREGUARD_BACKEND)()
         agent = Agent(backend, wakeup_for_database(), stop)
-        if not once:
+        if not (once or down):
             agent.run()
-        elif problem := agent.run_once():
+        elif problem := agent.run_once() if once else agent.take_down():
             raise CommandError(problem)

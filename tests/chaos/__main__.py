@@ -1,0 +1,49 @@
+"""`make chaos`: what heals, how soon, and who never notices. One module a scenario; `ONLY=drift` runs one."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from tests.chaos import drift, idle, takeover, watched
+from tests.postgres import throw_away_server
+
+
+def on_postgres(scenario: Callable[[], str]) -> str:
+    """The same against a PostgreSQL of its own."""
+    with throw_away_server() as url:
+        os.environ["DATABASE_URL"] = url
+        try:
+            return f"on PostgreSQL, {scenario()}"
+        finally:
+            del os.environ["DATABASE_URL"]
+
+
+SCENARIOS: dict[str, Callable[[], str]] = {
+    "idle": idle.a_thousand_peers,
+    "watched": watched.enrolments_under_watch,
+    "drift": drift.twenty_times_each,
+    "takeover": takeover.twenty_tries,
+    "takeover-postgresql": lambda: on_postgres(takeover.twenty_tries),
+}
+
+
+def main(names: list[str]) -> int:
+    """Prints one line a scenario; 1 when any of them failed."""
+    failures = sum(fails(name, SCENARIOS[name]) for name in names or SCENARIOS)
+    print(f"chaos: {'ok' if not failures else f'FAILED ({failures})'}")
+    return 1 if failures else 0
+
+
+def fails(name: str, scenario: Callable[[], str]) -> bool:
+    started = time.monotonic()
+    try:
+        line, verdict = scenario(), "ok  "
+    except AssertionError as problem:
+        line, verdict = str(problem), "FAIL"
+    print(f"{verdict} {name}: {line} ({time.monotonic() - started:.0f} s)", flush=True)
+    return verdict == "FAIL"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
