@@ -49,7 +49,7 @@ mount --bind upper root/upper
 rm -rf root/etc/wireguard/* root/var/lib/wireguard-hub-spoke
 chroot root chmod 777 /record
 echo ready
-exec chroot root sleep 1000
+exec chroot root sleep 10000
 """
 
 RECORD = r"""#!/bin/sh

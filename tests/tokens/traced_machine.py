@@ -33,7 +33,7 @@ class TracedMachine(Machine):
         super().__init__(workplace, shell)
         # What keeps it alive is itself a command.
         record = self.root / "shim/commands"
-        while not record.exists() or "sleep 1000" not in self.commands():
+        while not record.exists() or "sleep 10000" not in self.commands():
             time.sleep(0.001)
         self.forget()
 
