@@ -7,10 +7,11 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables curl procps
+KERNEL_PACKAGES := $(TUNNEL_PACKAGES) linux-source-6.1 gcc libc6-dev make flex bison bc xz-utils
 TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck strace busybox util-linux
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove scripts schema lock clean chaos
+.PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -45,7 +46,7 @@ check: .venv/dev ## style, types, import law, shell scripts
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy .
 	@.venv/bin/lint-imports
-	@shellcheck -s sh deploy/*.sh
+	@shellcheck -s sh deploy/*.sh tests/kernel/*.sh
 
 test: .venv/dev ## everything that guards this project, real tunnels and PostgreSQL included
 	@deploy/packages.sh $(TEST_PACKAGES)
@@ -78,6 +79,10 @@ scripts: .venv/dev ## the install scripts: cut at every byte, killed before ever
 chaos: .venv/dev ## drift, takeovers and enrolments under watch at full size: what heals, and who never notices
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(PY) -m tests.chaos $(ONLY)
+
+kernel: .venv/dev ## tunnels over the kernel's own WireGuard, in a Linux that runs as a program (Debian 12; built once, 15 min)
+	@deploy/packages.sh $(KERNEL_PACKAGES)
+	@nice $(PY) -m tests.kernel $(ONLY)
 
 schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it
 	@$(PY) manage.py spectacular --settings tests.settings --validate --fail-on-warn --file tests/data/openapi.yaml

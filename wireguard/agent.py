@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db import Error as DatabaseTrouble
@@ -24,7 +25,7 @@ from wireguard.configtext import Difference, WantedInterface, WantedPeer
 from wireguard.drift import Drift, Kind, peer_drift
 from wireguard.dump import DumpError
 from wireguard.hold import differences
-from wireguard.interface import InterfaceRefused, Look, WireGuardService
+from wireguard.interface import InterfaceRefused, Look, Repair, WireGuardService
 from wireguard.keys import public_key_of
 from wireguard.lease import Lease, LeaseLost
 from wireguard.models import AgentState, HubConfig, Peer
@@ -55,12 +56,12 @@ log = logging.getLogger(__name__)
 Hindrance = (BackendError, DumpError, SealingError)
 
 
-class LivePeer(NamedTuple):
-    """A row of what is wanted."""
+class Live(NamedTuple):
+    """The peers that are wanted, each by its public key."""
 
-    id: int
-    wanted: WantedPeer
-    generation: int
+    peers: dict[str, WantedPeer]
+    ids: dict[str, int]
+    generations: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,7 @@ class Agent:
             return  # since just now, and then the peers just read are those of the backup
         # What an agent before us had applied: whatever differs from that was somebody else.
         applied = self._state().applied_generation if self._is_first_start else self._applied
-        repair = self._service.bring_up(wanted, _wanted_peers(live), wanted_firewall(hub))
+        repair = self._service.bring_up(wanted, live.peers, wanted_firewall(hub))
         if not is_there:
             self._state().interface_up_since = timezone.now()
             if not self._is_first_start:
@@ -293,7 +294,7 @@ class Agent:
         if self._is_held:
             self._look = None  # it saw what was before the release
         self._is_first_start = self._is_held = False
-        log.info("%s is up with %d peers, generation %d", wanted.name, len(live), hub.generation)
+        log.info("%s is up with %d peers, generation %d", wanted.name, len(live.peers), hub.generation)
 
     def _refuse_foreign(self, wanted: WantedInterface) -> None:
         """An interface with somebody else's key, found at the very first start, is not ours to take over."""
@@ -350,16 +351,14 @@ class Agent:
             self._look_hindrance = hindrance
             return
         live = _live_peers()
-        peers_found = peer_drift(_wanted_peers(live), taken.look.seen)
+        peers_found = peer_drift(live.peers, taken.look.seen)
         if self._is_held or _is_on_hold():
-            self._tell(differences(peers_found, _wanted_peers(live), taken.look.seen))
+            self._tell(differences(peers_found, live.peers, taken.look.seen))
             failure = None
         else:
             found = _proven([*taken.look.wrong, *peers_found], live, taken.applied)
             failure = self._repair(wanted, hub, live, found, taken.started)
-        self._observations.write(
-            taken.look.seen, {key: peer.id for key, peer in live.items()}, taken.at, self._seconds_before(taken)
-        )
+        self._observations.write(taken.look.seen, live.ids, taken.at, self._seconds_before(taken))
         self._last_look = taken.started
         self._state().synced_at = taken.at
         self._next_beat = 0.0
@@ -383,7 +382,7 @@ class Agent:
         self,
         wanted: WantedInterface,
         hub: HubConfig,
-        live: dict[str, LivePeer],
+        live: Live,
         found: Collection[Drift],
         started: float,
     ) -> BackendError | None:
@@ -396,7 +395,7 @@ class Agent:
         }
         pause = {drift: min(LOOK_SECONDS * max(1, tries), STUCK_RETRY_SECONDS) for drift, tries in self._stuck.items()}
         due = [drift for drift in found if drift not in last or last[drift] >= pause.get(drift, LOOK_SECONDS)]
-        repair = self._service.repair(wanted, due, _wanted_peers(live), wanted_firewall(hub))
+        repair = self._service.repair(wanted, due, live.peers, wanted_firewall(hub)) if due else Repair()
         if repair.done:
             self._next_look = self._monotonic()
         self._repaired = {drift: started - ago for drift, ago in last.items()} | dict.fromkeys(repair.done, started)
@@ -463,24 +462,24 @@ def _is_on_hold() -> bool:
     return AgentState.objects.filter(id=1, hold=True).exists()
 
 
-def _live_peers() -> dict[str, LivePeer]:
-    """What is wanted, by public key."""
+def _live_peers() -> Live:
+    live = Live({}, {}, {})
     rows = Peer.objects.filter(live_key__isnull=False).values_list("id", "public_key", "allowed_ips", "generation")
-    return {key: LivePeer(peer_id, _wanted_peer(key, ips), generation) for peer_id, key, ips, generation in rows}
+    for peer_id, key, allowed_ips, generation in rows.iterator():
+        live.peers[key], live.ids[key] = _wanted_peer(key, allowed_ips), peer_id
+        live.generations[key] = generation
+    return live
 
 
-def _wanted_peers(live: dict[str, LivePeer]) -> dict[str, WantedPeer]:
-    return {key: peer.wanted for key, peer in live.items()}
-
-
+@lru_cache(maxsize=1 << 17)
 def _wanted_peer(public_key: str, allowed_ips: str) -> WantedPeer:
     return WantedPeer(public_key, tuple(allowed_ips.split(",")))
 
 
-def _proven(found: Iterable[Drift], live: dict[str, LivePeer], applied: int) -> list[Drift]:
+def _proven(found: Iterable[Drift], live: Live, applied: int) -> list[Drift]:
     """Leaves out the peers that had not been applied when the look was taken: they are not drift, only newer."""
     found = list(found)
-    newer = {key for kind, key in found if key in live and live[key].generation > applied}
+    newer = {key for kind, key in found if live.generations.get(key, 0) > applied}
     if any(kind is Kind.PEER_FOREIGN for kind, _ in found):
         removed_since = Peer.objects.filter(live_key__isnull=True, generation__gt=applied)
         newer |= set(removed_since.values_list("public_key", flat=True))

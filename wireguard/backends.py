@@ -342,7 +342,9 @@ def _failure(finished: "subprocess.CompletedProcess[str]") -> BackendError:
     if _LACKING_PRIVILEGE.search(finished.stderr):
         return PrivilegeMissing(f"`{command}` was refused: this process lacks the privilege (CAP_NET_ADMIN).")
     reason = _quotable(finished.args[0], finished.stderr.strip())
-    return BackendError(f"`{command}` failed with exit status {finished.returncode}{reason}.")
+    # The interface was given addresses of its own before: what is in use is its port.
+    hint = " Another program has its UDP port: ss -lunp shows which." if "Address already in use" in reason else ""
+    return BackendError(f"`{command}` failed with exit status {finished.returncode}{reason}.{hint}")
 
 
 def _quotable(program: str, complaint: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _KEY = r"[A-Za-z0-9+/]{43}="
 _INTERFACE_LINE = re.compile(
@@ -18,9 +19,8 @@ class DumpError(ValueError):
     """The text is not a whole dump. The message names the line and never quotes it: line 1 holds a secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeenPeer:
-    """A peer as the interface reported it."""
+class SeenPeer(NamedTuple):
+    """A peer as the interface reported it. A tuple, for ten thousand of them are made at a look."""
 
     public_key: str
     endpoint: str | None  # "203.0.113.7:51820" or "[2001:db8::7]:51820"; None: never heard, none set

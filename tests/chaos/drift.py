@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from difflib import unified_diff
 
 from tests.chaos.machine import HubMachine, PingingSpoke, lost
 from tests.journeys.lab import Lab
@@ -60,9 +61,13 @@ class Ground:
         began = time.monotonic()
         assert self.hub.state() != self.right, "the drift had no effect, so this proves nothing"
         while (state := self.hub.state()) != self.right:
-            assert time.monotonic() - began < 2 * WITHIN_SECONDS, f"not repaired:\n{self.right}\n---\n{state}"
+            assert time.monotonic() - began < 2 * WITHIN_SECONDS, f"never repaired:\n{_altered(self.right, state)}"
             time.sleep(0.2)
         return time.monotonic() - began
+
+
+def _altered(right: str, state: str) -> str:
+    return "\n".join(unified_diff(right.splitlines(), state.splitlines(), "right", "found", n=0, lineterm=""))
 
 
 def twenty_times_each(times: int = 20, names: Sequence[str] = tuple(KINDS)) -> str:

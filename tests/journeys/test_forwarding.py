@@ -130,7 +130,7 @@ def config_text(private_key: str, told: dict[str, Any]) -> str:
     )
 
 
-def wait_for(holds: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -264,7 +264,7 @@ def forge(host: Host, source: str, target: str) -> None:
 
 
 def heard(ears: Process) -> list[str]:
-    time.sleep(0.3)
+    time.sleep(0.5)
     return ears.written().split()[1:]
 
 
@@ -330,7 +330,7 @@ def test_nobody_outside_is_taken_for_a_spoke_or_comes_in_and_no_spoke_comes_out(
     assert without["hub"][1:] == [OUTSIDER, forged, OUTSIDER]
     assert without["spoke"] == [OUTSIDER, forged]
     assert without["outsider"] == [spoke.addresses[4]]
-    wait_for(lambda: "wireguard_hub" in hub.run(["nft", "list", "tables"]).stdout, seconds=15)
+    wait_for(lambda: "wireguard_hub" in hub.run(["nft", "list", "tables"]).stdout, seconds=30)
     assert not heard_after(ears["spoke"], lambda: forge(outsider, OUTSIDER, spoke.addresses[4]))
 
 

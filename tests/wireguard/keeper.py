@@ -24,6 +24,8 @@ class RecordingBackend(MemoryBackend):
         super().__init__(networks=networks)
         self.changes: list[Difference] = []
         self.fail_with: BaseException | None = None
+        self.may_dump = threading.Event()
+        self.may_dump.set()
 
     def _maybe_fail(self) -> None:
         if self.fail_with is not None:
@@ -39,6 +41,7 @@ class RecordingBackend(MemoryBackend):
         super().create_interface(name)
 
     def dump(self, name: str) -> str:
+        self.may_dump.wait(10)
         self._maybe_fail()
         return super().dump(name)
 

@@ -184,6 +184,21 @@ def test_a_peer_registered_while_a_dump_is_under_way_is_not_cut(make_agent, back
     assert [change.remove for change in backend.changes] == [()]
 
 
+def test_a_peer_registered_and_applied_just_before_the_dump_was_read_is_not_cut(make_agent, backend, ticks, new_hub):
+    agent = make_agent()
+    agent.turn()
+    finish_look(agent)
+    backend.may_dump.clear()
+    ticks.now += 10
+    agent.turn()  # a look begins, and its program is slow
+    newcomer = want_peer(2)
+    agent.turn()
+    backend.may_dump.set()
+    finish_look(agent)
+    assert live(backend) == {newcomer.public_key: ("10.0.1.2/32",)}
+    assert [change.remove for change in backend.changes] == [()]
+
+
 def test_a_peer_that_was_on_the_dump_before_the_agent_read_the_database_is_not_cut(make_agent, backend, ticks, new_hub):
     agent = make_agent()
     agent.turn()

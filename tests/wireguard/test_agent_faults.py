@@ -179,7 +179,7 @@ def test_a_dump_cut_at_the_end_of_a_line_costs_nobody_a_session(agent, backend, 
 
 
 def test_a_fault_of_its_own_ends_neither_the_agent_nor_what_comes_after(agent, backend, ticks, monkeypatch, caplog):
-    monkeypatch.setattr(agent._service, "repair", lambda *given: 1 / 0)
+    monkeypatch.setattr(agent._observations, "write", lambda *given: 1 / 0)
     look(agent, ticks)
     assert problem() == "The agent met a fault of its own (ZeroDivisionError): its log says where."
     assert "Traceback" in caplog.text

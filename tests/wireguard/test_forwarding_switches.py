@@ -29,6 +29,7 @@ SETTINGS = Path("/proc/sys/net")
 def service() -> Iterator[WireGuardService]:
     with own_namespace():
         subprocess.run(["ip", "link", "add", "lan0", "type", "veth", "peer", "lan1"], check=True)
+        set_to("ipv4/conf/all/send_redirects", "0")  # the kernel's own WireGuard does so, wireguard-go does not
         yield WireGuardService(WgBackend())
 
 

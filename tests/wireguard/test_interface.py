@@ -1,8 +1,12 @@
 """The one door to the interface: what it makes right, what it leaves alone, what it refuses."""
 
+import os
+import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,7 +193,7 @@ def test_with_peers_present_only_the_difference_is_touched(memory):
 def test_a_changed_port_is_set_before_peers_and_replaces_none(memory):
     service = WireGuardService(memory)
     service.bring_up(HUB, by_key(FIRST))
-    heard = replace(service.observe("wg0").peers[FIRST.public_key], latest_handshake=1_700_000_000)
+    heard = service.observe("wg0").peers[FIRST.public_key]._replace(latest_handshake=1_700_000_000)
     memory.hear("wg0", heard)
     memory.acts.clear()
     service.bring_up(replace(HUB, listen_port=51999), by_key(FIRST, SECOND))
@@ -376,6 +380,37 @@ def test_a_deleted_interface_has_left_no_control_socket_to_meet(machine):
         assert Path("/run/wireguard/wg0.sock").exists()
         machine.delete_interface("wg0")
         assert not Path("/run/wireguard/wg0.sock").exists()
+
+
+@pytest.mark.journey
+def test_a_port_that_is_taken_is_said_keeps_nothing_else_from_coming_up_and_is_had_once_it_is_free(machine):
+    service = WireGuardService(machine)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("0.0.0.0", HUB.listen_port))
+        with pytest.raises(BackendError, match="Another program has its UDP port"):
+            service.bring_up(HUB, by_key(FIRST))
+        failure = service.bring_up(HUB, by_key(FIRST)).failure
+        assert "Another program has its UDP port" in str(failure)
+        assert wrong_with(service) == [Kind.LISTEN_PORT]
+        assert routes(service.observe("wg0")) == routed(FIRST)
+    assert service.bring_up(HUB, by_key(FIRST)).failure is None
+    assert wrong_with(service) == []
+
+
+@pytest.mark.journey
+def test_a_wireguard_go_that_was_killed_is_replaced(machine):
+    service = WireGuardService(machine)
+    service.bring_up(HUB, by_key(FIRST))
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it may have ended just now
+            is_here = process.joinpath("ns/net").readlink() == Path("/proc/thread-self/ns/net").readlink()
+            if is_here and "wireguard-go" in process.joinpath("cmdline").read_text():
+                os.kill(int(process.name), signal.SIGKILL)
+    while service.is_there("wg0"):
+        time.sleep(0.01)
+    service.bring_up(HUB, by_key(FIRST))
+    assert wrong_with(service) == []
+    assert routes(service.observe("wg0")) == routed(FIRST)
 
 
 @pytest.mark.journey

@@ -117,7 +117,10 @@ def test_of_a_failing_wg_only_the_kernels_reason_is_told(machine):
     machine.play("wg", "echo 'Unable to modify interface: Address already in use' >&2; exit 1")
     with pytest.raises(BackendError) as failure:
         machine.backend.set_interface("lo", private_key=KEY, listen_port=51820)
-    expected = "`wg set lo listen-port 51820 private-key …` failed with exit status 1: Address already in use."
+    expected = (
+        "`wg set lo listen-port 51820 private-key …` failed with exit status 1: Address already in use. "
+        "Another program has its UDP port: ss -lunp shows which."
+    )
     assert str(failure.value) == expected
 
 
