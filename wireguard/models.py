@@ -20,6 +20,8 @@ class HubConfig(models.Model):
     sealed_private_key = models.TextField(editable=False)
     public_key = models.CharField(max_length=44)
     network_cidr = models.CharField("network", max_length=43)
+    interface_address6 = models.CharField(max_length=43, null=True, help_text="The hub's own IPv6 address, likewise.")
+    network_cidr6 = models.CharField("IPv6 network", max_length=43, null=True)
     dns = models.JSONField(default=list)
     dns_domains = models.JSONField(default=list)
     endpoint = models.CharField(max_length=261, help_text="host:port that spokes connect to.")
@@ -52,6 +54,10 @@ class Peer(models.Model):
     live_key = models.CharField(max_length=44, unique=True, null=True)
     allowed_ips = models.CharField(max_length=200, help_text="What the hub routes to this peer, comma-separated.")
     generation = models.PositiveBigIntegerField(db_index=True, help_text="The generation that last changed this row.")
+    # A number alone, for this app knows no clusters: the peers that share one may talk in the mode `cluster`.
+    forwarding_group = models.PositiveBigIntegerField(
+        null=True, help_text="The cluster the spoke is a confirmed node of."
+    )
     removed_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -69,8 +75,15 @@ class PeerStatus(models.Model):
     latest_handshake_at = models.DateTimeField(null=True)
     # The newer of the last handshake and the last time the received bytes grew.
     heard_at = models.DateTimeField(null=True, db_index=True)
-    transfer_rx = models.PositiveBigIntegerField(default=0, help_text="Bytes received from the peer.")
-    transfer_tx = models.PositiveBigIntegerField(default=0, help_text="Bytes sent to the peer.")
+    # Totals: the interface's counters begin anew with it or with the peer, these do not.
+    transfer_rx = models.PositiveBigIntegerField(default=0, help_text="Bytes received from the peer, ever.")
+    transfer_tx = models.PositiveBigIntegerField(default=0, help_text="Bytes sent to the peer, ever.")
+    seen_rx = models.PositiveBigIntegerField(default=0, help_text="The interface's own counter at the last look.")
+    seen_tx = models.PositiveBigIntegerField(default=0, help_text="The interface's own counter at the last look.")
+    rate_rx = models.PositiveBigIntegerField(
+        null=True, help_text="Bytes received a second, between the last two looks."
+    )
+    rate_tx = models.PositiveBigIntegerField(null=True, help_text="Bytes sent a second, between the last two looks.")
 
     class Meta:
         db_table = "peer_status"
@@ -80,16 +93,40 @@ class PeerStatus(models.Model):
         return f"status of peer {self.peer_id}"
 
 
+class TrafficSample(models.Model):
+    """What went through the whole hub in one minute. Kept for a week."""
+
+    at = models.DateTimeField(unique=True, help_text="The minute's beginning.")
+    received = models.PositiveBigIntegerField(help_text="Bytes received from all peers.")
+    sent = models.PositiveBigIntegerField(help_text="Bytes sent to all peers.")
+
+    class Meta:
+        db_table = "traffic_samples"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}"
+
+
 class AgentState(models.Model):
     """The agent's own report: what it has applied, when it was alive, what hinders it. One row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     applied_generation = models.PositiveBigIntegerField(default=0)
-    alive_at = models.DateTimeField(null=True, help_text="Written every 5 s.")
+    alive_at = models.DateTimeField(null=True, help_text="Written every few seconds.")
     synced_at = models.DateTimeField(null=True, help_text="When the interface was last compared with what is wanted.")
     interface_up = models.BooleanField(default=False)
+    interface_up_since = models.DateTimeField(null=True)
     is_managing = models.BooleanField(default=True, help_text="False where the agent lacks the privilege.")
     problem = models.TextField(default="", help_text="One sentence; empty when all is well.")
+    drift_repairs = models.JSONField(default=dict, help_text="How often each kind of drift was repaired.")
+    last_repair = models.TextField(default="", help_text="One sentence on the last repair of drift.")
+    last_repair_at = models.DateTimeField(null=True)
+    # The lease that says which agent may act; `term` grows with every change of hands.
+    lease_holder = models.TextField(default="")
+    lease_expires_at = models.DateTimeField(null=True, help_text="By the holder's clock; empty when nobody holds it.")
+    term = models.PositiveBigIntegerField(default=0)
+    hold = models.BooleanField(default=False, help_text="Differences are listed, and no peer is cut or revived.")
+    differences = models.JSONField(default=list, help_text="What to decide on while on hold.")
 
     class Meta:
         db_table = "agent_state"

@@ -10,8 +10,17 @@ from wireguard.dump import SeenInterface, SeenPeer
 from wireguard.models import PeerStatus
 
 ROWS_PER_TRANSACTION = 500
-_COLUMNS = ("peer_id", "endpoint", "latest_handshake_at", "heard_at", "transfer_rx", "transfer_tx")
-_POSTGRES_TYPES = ("bigint", "varchar", "timestamptz", "timestamptz", "bigint", "bigint")
+_COLUMNS = (
+    "peer_id",
+    "endpoint",
+    "latest_handshake_at",
+    "heard_at",
+    "transfer_rx",
+    "transfer_tx",
+    "seen_rx",
+    "seen_tx",
+)
+_POSTGRES_TYPES = ("bigint", "varchar", "timestamptz", "timestamptz", "bigint", "bigint", "bigint", "bigint")
 
 
 class Observed(NamedTuple):
@@ -23,19 +32,28 @@ class Observed(NamedTuple):
     heard_at: datetime | None = None
     transfer_rx: int = 0
     transfer_tx: int = 0
+    seen_rx: int = 0
+    seen_tx: int = 0
 
     def after(self, seen: SeenPeer, at: datetime) -> "Observed":
         """This row once the peer was seen like that. What was heard before stays heard when counters start anew."""
         handshake_at = datetime.fromtimestamp(seen.latest_handshake, UTC) if seen.latest_handshake else None
-        has_received = seen.transfer_rx not in (0, self.transfer_rx)
+        has_received = seen.transfer_rx not in (0, self.seen_rx)
         return Observed(
             self.peer_id,
             seen.endpoint,
             _newer(self.latest_handshake_at, handshake_at),
             _newer(_newer(self.heard_at, handshake_at), at if has_received else None),
+            self.transfer_rx + _grown(self.seen_rx, seen.transfer_rx),
+            self.transfer_tx + _grown(self.seen_tx, seen.transfer_tx),
             seen.transfer_rx,
             seen.transfer_tx,
         )
+
+
+def _grown(before: int, now: int) -> int:
+    """What was counted since: a counter that is lower than before has begun anew."""
+    return now - before if now >= before else now
 
 
 def _newer(first: datetime | None, second: datetime | None) -> datetime | None:

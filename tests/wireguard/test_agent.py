@@ -424,7 +424,7 @@ def test_growing_received_bytes_count_as_heard_between_two_handshakes(make_agent
     assert PeerStatus.objects.get(peer=peer).heard_at >= before
 
 
-def test_counters_that_start_anew_keep_what_was_heard(make_agent, backend, clock, hub):
+def test_counters_that_start_anew_keep_what_was_heard_and_counted(make_agent, backend, clock, hub):
     peer = want_peer(2)
     agent = make_agent()
     agent.turn()
@@ -436,7 +436,7 @@ def test_counters_that_start_anew_keep_what_was_heard(make_agent, backend, clock
     agent.turn()
     look(agent, clock)
     status = PeerStatus.objects.get(peer=peer)
-    assert (status.latest_handshake_at, status.heard_at, status.transfer_rx) == (shaken, heard_at, 0)
+    assert (status.latest_handshake_at, status.heard_at, status.transfer_rx) == (shaken, heard_at, 1000)
 
 
 def test_silent_peers_cost_no_write(make_agent, backend, clock, hub, django_assert_num_queries):
