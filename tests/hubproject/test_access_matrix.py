@@ -58,6 +58,8 @@ SAMPLES = {
     "<uuid:cluster_id>": "0a3ff0a6-8c7d-4c9b-9f4f-3a7a0c1d2e3f",
     "<str:token>": "t" * 43,
     "<int:pk>": "1",
+    "<int:user_id>": "1",
+    "<int:key_id>": "1",
     "<path:object_id>": "1",
     "<path:content_type_id>": "1",
     "(?P<url>.*)$": "nothing-of-that-name",
