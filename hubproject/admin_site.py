@@ -32,6 +32,10 @@ class HubAdminSite(admin.AdminSite):
 
         return super().each_context(request) | frame_of(request)
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Of one app only: the frame has its own navigation, and the list of all costs queries on every page."""
+        return super().get_app_list(request, app_label) if app_label else []
+
     def get_urls(self) -> list[Any]:
         from tokens import pages  # needs the models, which are loaded after this module
 
@@ -47,7 +51,9 @@ class HubAdminSite(admin.AdminSite):
         context = {"title": "User guide", "guide": guide(), "pictures": static("user-guide/")}
         return TemplateResponse(request, "admin/guide.html", self.each_context(request) | context)
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(  # type: ignore[override] # without a hub it leads elsewhere
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         from hubproject.overview import overview  # needs the models, which are loaded after this module
 
         return overview(request)

@@ -78,7 +78,7 @@ def _read_frame(request: HttpRequest) -> dict[str, Any]:
     now, role = timezone.now(), role_of(request.user)
     if role is None:
         return {"navigation": [], "may": {}, "banners": []}
-    hub, agent = hub_of(request), AgentState.current()
+    hub, agent = hub_of(request), agent_of(request)
     return {
         "hub": hub,
         "agent": agent,
@@ -146,6 +146,12 @@ def hub_of(request: HttpRequest) -> Any:
     return _once(request, "_hub_row", lambda: _read_hub(timezone.now()))
 
 
+def agent_of(request: HttpRequest) -> AgentState:
+    """The agent's report. Once a request."""
+    report: AgentState = _once(request, "_hub_agent", AgentState.current)
+    return report
+
+
 def _read_hub(now: datetime) -> Any:
     counts = {
         "spoke_count": _count_of(Spoke.objects.live()),
@@ -162,7 +168,8 @@ def _count_of(rows: QuerySet[Any]) -> Subquery:
 
 def clusters_of(request: HttpRequest, now: datetime) -> list[ClusterNow]:
     """The clusters that have nodes, by name. Once a request."""
-    return _once(request, "_hub_clusters", lambda: _read_clusters(now))
+    found: list[ClusterNow] = _once(request, "_hub_clusters", lambda: _read_clusters(now))
+    return found
 
 
 def _read_clusters(now: datetime) -> list[ClusterNow]:

@@ -233,7 +233,7 @@ def meter(parts: Iterable[tuple[str, float]], label: str) -> SafeString:
             for (tone, _), start, end in zip(parts, starts, starts[1:], strict=False)
         ),
     )
-    empty = "" if parts else format_html('<rect class="rest" width="100%" height="5" rx="1"/>')
+    empty = "" if parts else format_html('<rect class="{}" width="100%" height="5" rx="1"/>', "rest")
     return format_html('<svg class="meter" role="img" aria-label="{}">{}{}</svg>', label, bars, empty)
 
 
