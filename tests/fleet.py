@@ -32,7 +32,7 @@ CLUSTERS: list[tuple[str, str, str, list[str], list[int | None]]] = [
     ("pve-lab", "", "", [], [3 * 86400]),
 ]
 BATCH = 500
-LIVES = 20
+LIVES = 6
 
 
 def seed_fleet(count: int, now: datetime, *, clusters: bool = True) -> None:
@@ -62,11 +62,13 @@ def _make_hub(now: datetime) -> None:
 
 def _rows(count: int, now: datetime, *, clusters: bool) -> Iterator[dict[str, Any]]:
     """What is told apart between spokes; every state occurs among the first twenty."""
-    made = 0
+    from spokes.models import Spoke
+
+    first, made = Spoke.objects.count(), 0
     for row in _nodes(now) if clusters and count >= 20 else []:
         yield row
         made += 1
-    for number in range(count - made):
+    for number in range(first, first + count - made):
         os, stem = NAMES[number % len(NAMES)]
         yield {"name": f"{stem}-{number:03}", "os": os, "heard": _heard(number)}
 
