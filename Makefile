@@ -49,13 +49,14 @@ check: .venv/dev ## style, types, import law, shell scripts
 test: .venv/dev ## everything that guards this project, real tunnels and PostgreSQL included
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory check
-	@# The database's tests run a second time, on PostgreSQL, beside the first run: most of what they do is wait.
-	@$(PY) -m tests.postgres $(PY) -m pytest -q -p no:cacheprovider -m django_db >.postgres-run.log 2>&1 & postgres=$$!; \
-	    .venv/bin/coverage run -m pytest -q; sqlite_status=$$?; \
-	    wait $$postgres; postgres_status=$$?; \
-	    echo "On PostgreSQL:"; cat .postgres-run.log; \
+	@# Two lanes, one a core: everything but the journeys; and the database's tests on PostgreSQL, then the journeys.
+	@( bad=0; $(PY) -m tests.postgres $(PY) -m pytest -q -p no:cacheprovider -m django_db || bad=1; \
+	    $(PY) -m pytest -q -p no:cacheprovider tests/journeys || bad=1; exit $$bad ) >.second-lane.log 2>&1 & second=$$!; \
+	    .venv/bin/coverage run -m pytest -q --ignore=tests/journeys; first_status=$$?; \
+	    wait $$second; second_status=$$?; \
+	    echo "On PostgreSQL, then the journeys:"; cat .second-lane.log; \
 	    .venv/bin/coverage report; \
-	    test $$sqlite_status = 0 && test $$postgres_status = 0
+	    test $$first_status = 0 && test $$second_status = 0
 
 prove: .venv/dev ## the guarantees at full size: races, generated calls, tamperings, on SQLite and PostgreSQL
 	@deploy/packages.sh $(TEST_PACKAGES)
@@ -70,4 +71,4 @@ lock: .venv/bin/pip ## renew both lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what was built here; the data directory stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* .postgres-run.log
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* .second-lane.log

@@ -65,6 +65,11 @@ class Cluster(models.Model):
         return self.cluster_name
 
     @property
+    def forwarding_group(self) -> int:
+        """The number that the peers of its confirmed nodes bear: 63 bits of its random id."""
+        return self.id.int >> 65
+
+    @property
     def health(self) -> Health:
         """From a row that `with_counts` has read."""
         return Health.of(nodes=self.node_count, active=self.active_count)

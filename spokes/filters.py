@@ -26,6 +26,7 @@ _SEARCHED = [
     "name__icontains",
     "proxmox_node_name__icontains",
     "token__address__startswith",
+    "token__address6__istartswith",
     "peer__status__endpoint__startswith",
     "peer__public_key",
 ]

@@ -114,7 +114,9 @@ describe(
     tokenId=field("The id of the token it registered with.", EXAMPLE_ID),
     name=field("Its name.", "laptop-001"),
     publicKey=field("Its public key. Its private key never left it.", EXAMPLE_KEY, pattern=KEY_PATTERN),
-    allowedIPs=field("Its address with the network's prefix length.", ["10.0.1.5/24"]),
+    allowedIPs=field(
+        "Its address with the network's prefix length; a second one where the hub has an IPv6 prefix.", ["10.0.1.5/24"]
+    ),
     registeredAt=field("When it registered.", EXAMPLE_TIME),
     lastHandshake=field("Its latest handshake; null when there was none.", EXAMPLE_TIME),
     status=field("Whether it was heard within 180 s; `pending` when it never was.", "active", choices=SPOKE_STATUS),
@@ -143,7 +145,7 @@ describe(
     spoke=field("The spoke."),
     spokeId=field("Its id.", EXAMPLE_ID),
     spokeName=field("Its name.", "laptop-001"),
-    allowedIPs=field("The machine's own address, with prefix length.", ["10.0.1.5/24"]),
+    allowedIPs=field("The machine's own addresses, with prefix length.", ["10.0.1.5/24", "fd00::5/64"]),
     status=field("`pending` until it is heard for the first time.", "pending", choices=SPOKE_STATUS),
     hub=field("What to write into the machine's [Peer]."),
     peerApplied=field("Whether the hub lets the machine in already; else it does in a moment.", True),
@@ -243,6 +245,14 @@ declare(
         {200: answer("It is confirmed.", Done)},
         description="Confirms that a spoke is the node of the cluster it says it is; only then may the cluster's nodes "
         "talk to it.",
+        parameters=[CLUSTER_ID, SPOKE_ID],
+        refuses=[HubNotInitialized, SpokeNotFound],
+    ),
+    unconfirm=call(
+        "unconfirmNode",
+        "Take a node's confirmation back",
+        {200: answer("It is not confirmed any more.", Done)},
+        description="The cluster's nodes may no longer talk to it.",
         parameters=[CLUSTER_ID, SPOKE_ID],
         refuses=[HubNotInitialized, SpokeNotFound],
     ),

@@ -153,7 +153,7 @@ def registration_out(registration: Registration) -> dict[str, Any]:
             "publicKey": hub.public_key,
             "endpoint": hub.endpoint,
             "networkCIDR": hub.network_cidr,
-            "networkCIDR6": None,
+            "networkCIDR6": hub.network_cidr6,
             "dns": hub.dns,
             "dnsDomains": hub.dns_domains,
             "mtu": hub.mtu,

@@ -22,7 +22,7 @@ from tokens.services import check_format, find_token, record_refusal, redeem_tok
 from wireguard.errors import InvalidPublicKey
 from wireguard.keys import InvalidKeyError, check_public_key
 from wireguard.models import HubConfig, Peer
-from wireguard.services import add_peer, lock_hub, remove_peers, wait_until_applied
+from wireguard.services import add_peer, lock_hub, remove_peers, set_forwarding_group, wait_until_applied
 
 LONGEST_NAME = 63
 # Proxmox VE clusters are tested to some fifty nodes.
@@ -120,7 +120,7 @@ def _new_spoke(
     spoke = Spoke.objects.create(
         id=row.spoke_id,
         token=row,
-        peer=add_peer(public_key=public_key, allowed_ips=f"{row.address}/32"),
+        peer=add_peer(public_key=public_key, allowed_ips=",".join(row.routed_ips)),
         name=row.spoke_name,
         registered_at=now,
         registered_from=by.address,
@@ -165,13 +165,25 @@ def _is_expected(row: InstallationToken, cluster: Cluster | None, machine: Machi
 
 def confirm_node(*, cluster_id: UUID, spoke_id: UUID, by: Caller, now: datetime) -> None:
     """An operator says that this spoke is a node of this cluster. Raises SpokeNotFound when it does not claim to be."""
+    _set_confirmed(cluster_id, spoke_id, confirmed=True, by=by, now=now)
+
+
+def unconfirm_node(*, cluster_id: UUID, spoke_id: UUID, by: Caller, now: datetime) -> None:
+    """Takes that word back: the cluster's nodes no longer talk to it. Raises SpokeNotFound."""
+    _set_confirmed(cluster_id, spoke_id, confirmed=False, by=by, now=now)
+
+
+def _set_confirmed(cluster_id: UUID, spoke_id: UUID, *, confirmed: bool, by: Caller, now: datetime) -> None:
     with transaction.atomic():
         lock_hub()
-        node = Spoke.objects.live().filter(id=spoke_id, proxmox_cluster_id=cluster_id).first()
-        if node is None:
+        nodes = Spoke.objects.live().select_related("proxmox_cluster")
+        node = nodes.filter(id=spoke_id, proxmox_cluster_id=cluster_id).first()
+        if node is None or node.proxmox_cluster is None:
             raise SpokeNotFound("There is no such node in this cluster.")
-        if Spoke.objects.filter(pk=node.pk, confirmed=False).update(confirmed=True):
-            _record("node.confirmed", node, by, now, cluster=str(cluster_id))
+        if Spoke.objects.filter(pk=node.pk, confirmed=not confirmed).update(confirmed=confirmed):
+            set_forwarding_group(node.peer_id, node.proxmox_cluster.forwarding_group if confirmed else None)
+            event = "node.confirmed" if confirmed else "node.unconfirmed"
+            _record(event, node, by, now, cluster=str(cluster_id))
 
 
 # --- Remove -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ urlpatterns = [
     path("api/spoke/<uuid:spoke_id>/status", SpokeViewSet.as_view({"get": "status"})),
     path(
         "api/proxmox/clusters/<uuid:cluster_id>/nodes/<uuid:spoke_id>/confirm",
-        SpokeViewSet.as_view({"post": "confirm"}),
+        SpokeViewSet.as_view({"post": "confirm", "delete": "unconfirm"}),
     ),
     path("api/spoke/<uuid:spoke_id>", SpokeViewSet.as_view({"delete": "remove"})),
 ]

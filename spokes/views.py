@@ -20,7 +20,7 @@ from spokes.serializers import (
     SpokePage,
     registration_out,
 )
-from spokes.services import confirm_node, register_spoke, remove_spoke
+from spokes.services import confirm_node, register_spoke, remove_spoke, unconfirm_node
 from tokens.errors import GUESSES
 from wireguard.models import PeerStatus
 from wireguard.services import get_hub
@@ -35,6 +35,7 @@ class SpokeViewSet(ViewSet):
         "status": Role.VIEWER,
         "remove": Role.OPERATOR,
         "confirm": Role.OPERATOR,
+        "unconfirm": Role.OPERATOR,
     }
 
     def register(self, request: Request) -> Response:
@@ -80,6 +81,11 @@ class SpokeViewSet(ViewSet):
     def confirm(self, request: Request, cluster_id: UUID, spoke_id: UUID) -> Response:
         """Confirms that a spoke is the node of the cluster it says it is."""
         confirm_node(cluster_id=cluster_id, spoke_id=spoke_id, by=caller(request), now=now())
+        return Response({"success": True})
+
+    def unconfirm(self, request: Request, cluster_id: UUID, spoke_id: UUID) -> Response:
+        """Takes the confirmation back."""
+        unconfirm_node(cluster_id=cluster_id, spoke_id=spoke_id, by=caller(request), now=now())
         return Response({"success": True})
 
     def remove(self, request: Request, spoke_id: UUID) -> Response:

@@ -28,9 +28,19 @@ from wireguard.services import initialize_hub
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tests that take minutes run only when -m names their marker, as a make target of their own does.
+HEAVY = ("nspawn", "scripts_full")
+
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BY_TEST = Caller(actor="test", address="192.0.2.1")
 JSON = "application/json"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unasked = [marker for marker in HEAVY if marker not in config.option.markexpr]
+    deselected = [item for item in items if any(item.get_closest_marker(marker) for marker in unasked)]
+    items[:] = [item for item in items if item not in deselected]
+    config.hook.pytest_deselected(items=deselected)
 
 
 @pytest.fixture(autouse=True)

@@ -80,6 +80,7 @@ class InstallationToken(models.Model):
     expected_node = models.CharField(max_length=63, default="")
     host = models.PositiveBigIntegerField(help_text="The address's number within the network.")
     address = models.GenericIPAddressField()
+    address6 = models.GenericIPAddressField("IPv6 address", null=True, help_text="The same host in the IPv6 prefix.")
     lease_host = models.PositiveBigIntegerField(unique=True, null=True)
     lease_name = models.CharField(max_length=63, unique=True, null=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.ISSUED)
@@ -94,6 +95,7 @@ class InstallationToken(models.Model):
     hub_endpoint = models.CharField(max_length=261)
     hub_public_key = models.CharField(max_length=44)
     network_cidr = models.CharField(max_length=43)
+    network_cidr6 = models.CharField(max_length=43, null=True)
     dns = models.JSONField(default=list)
     persistent_keepalive = models.PositiveIntegerField(default=25)
 
@@ -114,8 +116,16 @@ class InstallationToken(models.Model):
 
     @property
     def allowed_ips(self) -> list[str]:
-        """The spoke's address with the network's prefix length, as the wire has it."""
-        return [f"{self.address}/{self.network_cidr.partition('/')[2]}"]
+        """The spoke's addresses with their networks' prefix lengths, as the wire has them."""
+        addresses = [f"{self.address}/{self.network_cidr.partition('/')[2]}"]
+        if self.address6 and self.network_cidr6:
+            addresses.append(f"{self.address6}/{self.network_cidr6.partition('/')[2]}")
+        return addresses
+
+    @property
+    def routed_ips(self) -> list[str]:
+        """What the hub routes to the spoke: its own addresses and nothing else."""
+        return [f"{self.address}/32", *([f"{self.address6}/128"] if self.address6 else [])]
 
     def state_at(self, now: datetime) -> State:
         """The state as of `now`: what the row says, unless time has ended it."""

@@ -102,7 +102,10 @@ describe(
     tokenPrefix=field("The first six characters of the secret, to know it by.", EXAMPLE_TOKEN[:6]),
     spokeId=field("The id the spoke will have.", EXAMPLE_ID),
     spokeName=field("The name the spoke will have.", "laptop-001"),
-    allowedIPs=field("The address leased with it, with the network's prefix length.", ["10.0.1.5/24"]),
+    allowedIPs=field(
+        "The address leased with it, with the network's prefix length; a second one where the hub has an IPv6 prefix.",
+        ["10.0.1.5/24"],
+    ),
     state=field(
         "`issued`; `claimed`: its script was fetched; `redeemed`: its machine has registered; `expired`; `revoked`.",
         "issued",

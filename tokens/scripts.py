@@ -24,14 +24,17 @@ class Script:
 
 
 SCRIPTS = {
-    "linux": Script(template="linux.sh", uninstall_template="uninstall-linux.sh", content_type="text/x-shellscript"),
+    platform: Script(
+        template=f"{platform}.sh", uninstall_template="uninstall-linux.sh", content_type="text/x-shellscript"
+    )
+    for platform in ("linux", "proxmox")
 }
 PLATFORMS: tuple[str, ...] = tuple(SCRIPTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptValues:
-    """Everything a script is told; `spoke_ip` is an address with its prefix length, "10.0.1.5/24"."""
+    """Everything a script is told; `spoke_ip` is an address with its prefix length, "10.0.1.5/24", `spoke_ip6` too."""
 
     token: str = field(repr=False)
     spoke_name: str
@@ -42,6 +45,8 @@ class ScriptValues:
     dns_servers: Sequence[str]
     callback_url: str
     persistent_keepalive: int
+    spoke_ip6: str = ""
+    network_cidr6: str = ""
 
 
 class UndefinedScriptValueError(LookupError):
@@ -73,7 +78,7 @@ def script_engine() -> Engine:
 
 def render_script(platform: str, values: ScriptValues) -> str:
     """Return the text to serve; KeyError for a platform outside PLATFORMS, UnquotableError for a bad value."""
-    return script_engine().render_to_string(SCRIPTS[platform].template, asdict(values))
+    return script_engine().render_to_string(SCRIPTS[platform].template, asdict(values) | {"platform": platform})
 
 
 def render_uninstall(platform: str) -> str:

@@ -153,6 +153,7 @@ def _create_row(
         spoke_name=spoke_name,
         host=host,
         address=str(Pool(hub.network).address_of(host)),
+        address6=str(hub.network6[host]) if hub.network6 else None,
         lease_host=host,
         lease_name=spoke_name.lower(),
         created_at=now,
@@ -161,6 +162,7 @@ def _create_row(
         hub_endpoint=hub.endpoint,
         hub_public_key=hub.public_key,
         network_cidr=hub.network_cidr,
+        network_cidr6=hub.network_cidr6,
         dns=hub.dns,
         persistent_keepalive=hub.persistent_keepalive,
         **columns,
@@ -205,6 +207,8 @@ def _render(row: InstallationToken, secret: str, platform: str) -> str:
             dns_servers=tuple(row.dns),
             callback_url=f"{settings.HUB_PUBLIC_URL}/api/spoke/register",
             persistent_keepalive=row.persistent_keepalive,
+            spoke_ip6=row.allowed_ips[1] if row.address6 else "",
+            network_cidr6=row.network_cidr6 or "",
         ),
     )
 

@@ -76,7 +76,8 @@ class InstallationTokenViewSet(ViewSet):
         parameters, at = TokenListParameters.read(request), now()
         found = InstallationToken.objects.all()
         if text := parameters.get("search"):
-            found = found.filter(Q(spoke_name__icontains=text) | Q(address__startswith=text) | Q(token_prefix=text))
+            is_address = Q(address__startswith=text) | Q(address6__istartswith=text)
+            found = found.filter(Q(spoke_name__icontains=text) | is_address | Q(token_prefix=text))
         by_state = found.count_by_state(at)
         counts = {status: sum(by_state[state] for state in states) for status, states in STATUSES.items()}
         total = sum(counts.values())

@@ -6,38 +6,48 @@ It keeps nothing that it could not read again: killed at any instant, the next s
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseTrouble
+from django.db import connection, transaction
 from django.utils import timezone
 
 from hubproject import audit
 from hubproject.audit import Caller
-from wireguard.backends import BackendError, InterfaceMissing, PrivilegeMissing
-from wireguard.configtext import Difference, WantedInterface, WantedPeer, difference
-from wireguard.dump import DumpError, SeenInterface
-from wireguard.interface import WireGuardService
+from wireguard.backends import Backend, BackendError, InterfaceMissing, PrivilegeMissing
+from wireguard.configtext import Difference, WantedInterface, WantedPeer
+from wireguard.drift import Drift, Kind, peer_drift
+from wireguard.dump import DumpError
+from wireguard.hold import differences
+from wireguard.interface import InterfaceRefused, Look, WireGuardService
 from wireguard.keys import public_key_of
+from wireguard.lease import Lease, LeaseLost
 from wireguard.models import AgentState, HubConfig, Peer
 from wireguard.observations import Observations
 from wireguard.sealing import SealingError
-from wireguard.services import wanted_interface
+from wireguard.services import wanted_firewall, wanted_interface
 from wireguard.wakeup import Wakeup
 
 LOOK_SECONDS = 10.0
 # After a newcomer: somebody is watching the dashboard for its first handshake.
 LOOK_AFTER_NEWCOMER_SECONDS = 2.0
-BEAT_SECONDS = 5.0
+# What a repair did not end, although every program said it had, is tried ever less often, but at least so often.
+STUCK_RETRY_SECONDS = 60.0
+BEAT_SECONDS = 3.0
 RETRY_SECONDS = 1.0
+STANDBY_SECONDS = 1.0
 UNMANAGED_RETRY_SECONDS = 10.0
 # While a look is under way its result is fetched soon; otherwise the agent sleeps until somebody commits.
 LOOK_POLL_SECONDS = 0.1
 _AGENT = Caller(actor="agent")
-# An audit row names at most so many keys; the counts beside them are whole.
-_KEYS_IN_AUDIT = 20
+# An audit row names at most so many peers, a sentence so many; the counts beside them are whole.
+_PEERS_IN_AUDIT = 20
+_PEERS_IN_SENTENCE = 3
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +55,22 @@ log = logging.getLogger(__name__)
 Hindrance = (BackendError, DumpError, SealingError)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What was on the interface, and the generation that had been applied before the dump was taken."""
+class LivePeer(NamedTuple):
+    """A row of what is wanted."""
 
-    seen: SeenInterface
-    wrong: list[str]
+    id: int
+    wanted: WantedPeer
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakenLook:
+    """What was on the interface, and the generation that had been applied before the look was taken."""
+
+    look: Look
     applied: int
     at: datetime
+    started: float  # by the agent's own clock
 
 
 class Agent:
@@ -60,130 +78,242 @@ class Agent:
 
     def __init__(
         self,
-        service: WireGuardService,
+        backend: Backend,
         wakeup: Wakeup,
         stop: threading.Event,
         *,
+        lease: Lease | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._service = service
+        self._lease = lease or Lease()
+        self._service = WireGuardService(backend, may_write=self._lease.check)
         self._wakeup = wakeup
         self._stop = stop
         self._monotonic = monotonic
-        self._observations = Observations()
         self._looker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="look")
-        self._look: Future[Look] | None = None
+        self._waits_for = ""
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Forgets everything that only the agent in charge can know."""
+        self._observations = Observations(self._lease.fence)
+        self._look: Future[TakenLook] | None = None
         self._next_look = self._next_beat = 0.0
+        self._last_look: float | None = None
+        self._look_hindrance: Exception | None = None
         self._brought_up: WantedInterface | None = None
         self._is_first_start = True
+        self._is_held = False
         self._applied = 0
         self._report: AgentState | None = None
+        # When each thing was repaired last; and what was found again right after that, with the repairs since.
+        self._repaired: dict[Drift, float] = {}
+        self._stuck: dict[Drift, int] = {}
 
     # --- The loop -------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Turns until `stop` is set. The interface stays as it is: tunnels outlive the agent."""
         log.info("agent started")
+        is_database_there = True
         while not self._stop.is_set():
             try:
                 self.turn()
+                if not is_database_there:
+                    log.info("the database answers again")
+                is_database_there = True
                 self._wakeup.wait(self._pause(), self._stop)
-            except DatabaseError as failure:
-                log.warning("the database does not answer, trying again: %s", str(failure).strip())
+            except DatabaseTrouble as failure:
+                if is_database_there:
+                    log.warning("the database does not answer, trying again: %s", str(failure).strip())
+                is_database_there = False
                 connection.close()
-                self._next_beat = 0.0  # what was to be written down may not have been
+                self._next_beat = self._next_look = 0.0  # what was to be written down may not have been
                 self._stop.wait(RETRY_SECONDS)
-        self._looker.shutdown()
-        self._wakeup.close()
+        self._close()
         log.info("agent stopped; the interface stays up")
 
     def run_once(self) -> str:
         """Brings the interface up, looks once, and returns what hinders it: an empty text when nothing does."""
         self.turn()
-        if self._look is not None:
+        if not self._lease.is_held:
+            return f"Another agent is in charge: {self._waits_for}."
+        while self._look is not None:
             self._look.exception()  # waits for it; the next turn handles what it found
             self.turn()
-        self._looker.shutdown()
-        return self._state().problem
+        problem = self._state().problem
+        self._close()
+        return problem
 
     def turn(self) -> None:
         """One round: makes the interface right as far as is known, and notes what hinders it."""
         try:
-            self._work()
-            problem, is_managing = "", True
-        except Hindrance as hindrance:
-            if isinstance(hindrance, InterfaceMissing):
-                self._brought_up = None
-            problem, is_managing = str(hindrance), not isinstance(hindrance, PrivilegeMissing)
-        self._note(problem, is_managing=is_managing)
+            if self._is_in_charge():
+                hindrance = self._work_or_hindrance()
+                self._note(hindrance)
+        except LeaseLost:
+            log.warning("another agent has taken over; this one writes nothing more and stands by")
+            self._start_over()
+
+    def _close(self) -> None:
+        self._looker.shutdown()
+        try:
+            self._lease.release()
+        except DatabaseTrouble:
+            log.warning("the lease could not be given back: a successor waits until it has run out")
+        self._wakeup.close()
+
+    def _is_in_charge(self) -> bool:
+        if self._lease.is_held:
+            return True
+        waits_for = self._lease.acquire()
+        if waits_for and waits_for != self._waits_for:
+            log.info("standing by: %s is in charge", waits_for)
+        elif not waits_for:
+            log.info("in charge")
+        self._waits_for = waits_for
+        return not waits_for
 
     def _pause(self) -> float:
+        if not self._lease.is_held:
+            return STANDBY_SECONDS
         if self._state().problem:
             return RETRY_SECONDS if self._state().is_managing else UNMANAGED_RETRY_SECONDS
         if self._look is not None:
             return LOOK_POLL_SECONDS
         return max(0.0, min(self._next_look, self._next_beat) - self._monotonic())
 
+    def _work_or_hindrance(self) -> Exception | None:
+        try:
+            self._work()
+        except Hindrance as hindrance:
+            if isinstance(hindrance, InterfaceMissing):
+                self._brought_up = None
+            return hindrance
+        except (DatabaseTrouble, LeaseLost):
+            raise
+        except Exception as fault:  # a loop that ends would start anew and end again, and nothing else would be kept
+            log.exception("a fault of the agent's own")
+            return BackendError(f"The agent met a fault of its own ({type(fault).__name__}): its log says where.")
+        return self._look_hindrance
+
     def _work(self) -> None:
         hub = HubConfig.objects.filter(id=1).first()
         if hub is None:
             return
         wanted = wanted_interface(hub)
-        if self._brought_up != wanted or not self._service.is_there(wanted.name):
-            self._bring_up(wanted, hub)
-        elif hub.generation > self._applied:
-            self._apply_changes(hub.generation)
+        hindrance = None
+        try:
+            self._make_right(wanted, hub)
+        except InterfaceRefused:
+            raise
+        except BackendError as failure:
+            # What is there already is looked after as far as possible.
+            if not self._service.is_there(wanted.name):
+                raise
+            hindrance = failure
         if self._look is not None and self._look.done():
-            self._finish_look(wanted, hub.spoke_to_spoke)
+            self._finish_look(wanted, hub)
         if self._look is None and self._monotonic() >= self._next_look:
             self._next_look = self._monotonic() + LOOK_SECONDS
-            self._look = self._looker.submit(self._take_look, wanted, self._applied)
+            self._look = self._looker.submit(self._take_look, wanted, self._applied, self._monotonic())
+        if hindrance:
+            raise hindrance
 
     # --- Making it so ---------------------------------------------------------------------------------------------
 
+    def _make_right(self, wanted: WantedInterface, hub: HubConfig) -> None:
+        if _is_on_hold():
+            self._hold(wanted)
+            return
+        is_another_history = hub.generation < self._applied  # a backup was restored
+        if self._brought_up != wanted or is_another_history or not self._service.is_there(wanted.name):
+            self._bring_up(wanted, hub)
+        elif hub.generation > self._applied:
+            self._apply_changes(hub)
+
+    def _hold(self, wanted: WantedInterface) -> None:
+        """After a restore nobody is cut or revived until an admin says so. A missing interface comes up without peers,
+        closed; whatever is there stays as it is."""
+        if not self._is_held:
+            log.warning("on hold after a restore: no peer is changed until release-hold")
+        self._is_held, self._brought_up, self._applied = True, None, 0
+        if not self._service.is_there(wanted.name):
+            self._refuse_too_soon(wanted)
+            self._service.bring_up(wanted, {})
+            self._repaired[Drift(Kind.INTERFACE_GONE)] = self._monotonic()
+
     def _bring_up(self, wanted: WantedInterface, hub: HubConfig) -> None:
-        is_repair = not self._is_first_start and not self._service.is_there(wanted.name)
+        is_there = self._service.is_there(wanted.name)
+        if is_there:
+            self._refuse_foreign(wanted)
+        else:
+            self._refuse_too_soon(wanted)
         self._brought_up = None
-        self._refuse_foreign(wanted)
-        peers = {key: peer for key, (_, peer, _) in _live_peers().items()}
-        self._service.bring_up(wanted, peers, mode=hub.spoke_to_spoke)
-        self._brought_up, self._applied, self._is_first_start = wanted, hub.generation, False
-        log.info("%s is up with %d peers, generation %d", wanted.name, len(peers), hub.generation)
-        if is_repair:
-            self._record_repair(wanted, ["interface"], Difference((), ()))
+        live = _live_peers()
+        if _is_on_hold():
+            return  # since just now, and then the peers just read are those of the backup
+        # What an agent before us had applied: whatever differs from that was somebody else.
+        applied = self._state().applied_generation if self._is_first_start else self._applied
+        repair = self._service.bring_up(wanted, _wanted_peers(live), wanted_firewall(hub))
+        if not is_there:
+            self._state().interface_up_since = timezone.now()
+            if not self._is_first_start:
+                self._repaired[Drift(Kind.INTERFACE_GONE)] = self._monotonic()
+        if not self._is_held and (not self._is_first_start or (is_there and self._state().synced_at)):
+            # Of the interface's own settings nobody can tell here whether the configuration was changed.
+            is_drift = [drift for drift in repair.done if drift.public_key or drift.kind is Kind.INTERFACE_GONE]
+            self._record(wanted, _proven(is_drift, live, applied))
+        if repair.failure:
+            raise repair.failure
+        self._brought_up, self._applied = wanted, hub.generation
+        if self._is_held:
+            self._look = None  # it saw what was before the release
+        self._is_first_start = self._is_held = False
+        log.info("%s is up with %d peers, generation %d", wanted.name, len(live), hub.generation)
 
     def _refuse_foreign(self, wanted: WantedInterface) -> None:
         """An interface with somebody else's key, found at the very first start, is not ours to take over."""
-        if self._state().synced_at is not None or not self._service.is_there(wanted.name):
+        if self._state().synced_at is not None:
             return
         key = self._service.observe(wanted.name).public_key
         if key is not None and key != public_key_of(wanted.private_key):
-            raise BackendError(
+            raise InterfaceRefused(
                 f"There is an interface {wanted.name} already, with another key: it belongs to something else. "
                 "Take that one down, or set the hub up with another name (init_hub --interface)."
             )
 
-    def _apply_changes(self, generation: int) -> None:
+    def _refuse_too_soon(self, wanted: WantedInterface) -> None:
+        """Who takes the interface away again and again is not fought more than once an interval."""
+        made_at = self._repaired.get(Drift(Kind.INTERFACE_GONE))
+        if made_at is not None and self._monotonic() - made_at < LOOK_SECONDS:
+            raise InterfaceRefused(f"{wanted.name} is gone again, right after it was made: something takes it away.")
+
+    def _apply_changes(self, hub: HubConfig) -> None:
         """Applies the rows that changed since, many in one go. A key that was removed and came back is put, not cut."""
-        rows = Peer.objects.filter(generation__gt=self._applied, generation__lte=generation)
+        rows = Peer.objects.filter(generation__gt=self._applied, generation__lte=hub.generation)
         changes = list(rows.values_list("public_key", "allowed_ips", "live_key"))
+        if _is_on_hold():
+            return
         put = {key: _wanted_peer(key, ips) for key, ips, live_key in changes if live_key}
         remove = tuple({key for key, _, live_key in changes if not live_key} - put.keys())
-        if self._brought_up is not None:
-            self._service.apply(self._brought_up.name, Difference(remove, tuple(put.values())))
+        # In this order an address that changes hands never takes what its last holder might with it.
+        self._service.apply(hub.interface_name, Difference(remove, ()))
+        if not self._service.has_applied(firewall := wanted_firewall(hub)):
+            self._service.apply_firewall(firewall)
+        self._service.apply(hub.interface_name, Difference((), tuple(put.values())))
         if put:
             self._next_look = min(self._next_look, self._monotonic() + LOOK_AFTER_NEWCOMER_SECONDS)
-        self._applied = generation
+        self._applied = hub.generation
 
     # --- Looking --------------------------------------------------------------------------------------------------
 
-    def _take_look(self, wanted: WantedInterface, applied: int) -> Look:
+    def _take_look(self, wanted: WantedInterface, applied: int, started: float) -> TakenLook:
         """In a thread of its own: a dump of ten thousand peers must not hold up the next registration."""
         at = timezone.now()
-        seen = self._service.observe(wanted.name)
-        return Look(seen, self._service.is_right(wanted, seen), applied, at)
+        return TakenLook(self._service.look(wanted), applied, at, started)
 
-    def _finish_look(self, wanted: WantedInterface, mode: str) -> None:
+    def _finish_look(self, wanted: WantedInterface, hub: HubConfig) -> None:
         """Repairs what differs and writes what was seen.
 
         The database is read after the dump was taken. The other way round, a peer registered in between would look
@@ -191,72 +321,172 @@ class Agent:
         """
         finished, self._look = self._look, None
         assert finished is not None  # noqa: S101 - the caller has just looked
-        look = finished.result()
+        try:
+            taken = finished.result()
+        except Hindrance as hindrance:
+            self._look_hindrance = hindrance
+            return
         live = _live_peers()
-        change = _proven(difference({key: peer for key, (_, peer, _) in live.items()}, look.seen), live, look.applied)
-        if look.wrong:
-            self._service.bring_up(wanted, {key: peer for key, (_, peer, _) in live.items()}, mode=mode)
+        peers_found = peer_drift(_wanted_peers(live), taken.look.seen)
+        if self._is_held or _is_on_hold():
+            self._tell(differences(peers_found, _wanted_peers(live), taken.look.seen))
+            failure = None
         else:
-            self._service.apply(wanted.name, change)
-        if change or look.wrong:
-            self._record_repair(wanted, look.wrong, change)
-        self._observations.write(look.seen, {key: peer_id for key, (peer_id, _, _) in live.items()}, look.at)
-        self._state().synced_at = look.at
+            found = _proven([*taken.look.wrong, *peers_found], live, taken.applied)
+            failure = self._repair(wanted, hub, live, found, taken.started)
+        self._observations.write(
+            taken.look.seen, {key: peer.id for key, peer in live.items()}, taken.at, self._seconds_before(taken)
+        )
+        self._last_look = taken.started
+        self._state().synced_at = taken.at
         self._next_beat = 0.0
+        problem = taken.look.problem or self._stuck_sentence(wanted)
+        self._look_hindrance = failure or (BackendError(problem) if problem else None)
 
-    def _record_repair(self, wanted: WantedInterface, wrong: list[str], change: Difference) -> None:
-        put = [peer.public_key for peer in change.put]
-        log.warning(
-            "repaired %s: %s, %d peers off, %d put",
-            wanted.name,
-            wrong or "peers",
-            len(change.remove),
-            len(put),
+    def _tell(self, sentences: list[str]) -> None:
+        """Writes down what an admin has to decide on, unless that was done just now."""
+        with transaction.atomic():
+            self._lease.fence()
+            AgentState.objects.filter(id=1, hold=True).exclude(differences=sentences).update(differences=sentences)
+
+    def _seconds_before(self, taken: TakenLook) -> float | None:
+        """How long before this look the one before it was, which may have been another agent's."""
+        if self._last_look is not None:
+            return taken.started - self._last_look
+        synced_at = self._state().synced_at
+        return (taken.at - synced_at).total_seconds() if synced_at and synced_at < taken.at else None
+
+    def _repair(
+        self,
+        wanted: WantedInterface,
+        hub: HubConfig,
+        live: dict[str, LivePeer],
+        found: Collection[Drift],
+        started: float,
+    ) -> BackendError | None:
+        """Ends each drift at most once an interval, and looks again at once to see whether that has had an effect."""
+        last = {drift: started - at for drift, at in self._repaired.items() if started - at <= STUCK_RETRY_SECONDS}
+        self._stuck = {
+            drift: self._stuck.get(drift, 0)
+            for drift in found
+            if drift in self._stuck or last.get(drift, LOOK_SECONDS) < LOOK_SECONDS
+        }
+        pause = {drift: min(LOOK_SECONDS * max(1, tries), STUCK_RETRY_SECONDS) for drift, tries in self._stuck.items()}
+        due = [drift for drift in found if drift not in last or last[drift] >= pause.get(drift, LOOK_SECONDS)]
+        repair = self._service.repair(wanted, due, _wanted_peers(live), wanted_firewall(hub))
+        if repair.done:
+            self._next_look = self._monotonic()
+        self._repaired = {drift: started - ago for drift, ago in last.items()} | dict.fromkeys(repair.done, started)
+        self._stuck |= {drift: self._stuck[drift] + 1 for drift in repair.done if drift in self._stuck}
+        self._record(wanted, [drift for drift in repair.done if drift not in self._stuck])
+        return repair.failure
+
+    def _stuck_sentence(self, wanted: WantedInterface) -> str:
+        if not self._stuck:
+            return ""
+        kind = min(self._stuck).kind
+        return (
+            f"{_sentence(kind, sorted(drift for drift in self._stuck if drift.kind is kind))}: putting that right has "
+            f"no effect on {wanted.name}, although every program says it had. Something else may be changing it."
         )
-        audit.record(
-            "drift.repaired",
-            by=_AGENT,
-            about=wanted.name,
-            now=timezone.now(),
-            wrong=wrong,
-            removedCount=len(change.remove),
-            putCount=len(put),
-            removed=list(change.remove[:_KEYS_IN_AUDIT]),
-            put=put[:_KEYS_IN_AUDIT],
-        )
+
+    def _record(self, wanted: WantedInterface, drifts: Collection[Drift]) -> None:
+        """Counts the repairs and writes an audit event for each kind."""
+        if not drifts:
+            return
+        by_kind: dict[Kind, list[Drift]] = defaultdict(list)
+        for drift in drifts:
+            by_kind[drift.kind].append(drift)
+        sentences = [_sentence(kind, same) for kind, same in by_kind.items()]
+        log.warning("repaired %s: %s", wanted.name, "; ".join(sentences))
+        now, state = timezone.now(), self._state()
+        state.drift_repairs = dict(Counter(state.drift_repairs) + Counter(drift.kind.value for drift in drifts))
+        state.last_repair, state.last_repair_at = sentences[-1], now
+        with transaction.atomic():
+            self._lease.fence()
+            state.save(update_fields=["drift_repairs", "last_repair", "last_repair_at"])
+            for kind, same in by_kind.items():
+                _record_kind(wanted, kind, same, now)
 
     # --- Reporting ------------------------------------------------------------------------------------------------
 
     def _state(self) -> AgentState:
+        """What stands in the report, and what is to be written there at the next beat."""
         if self._report is None:
-            self._report, _ = AgentState.objects.get_or_create(id=1)
+            self._report = AgentState.objects.get(id=1)
         return self._report
 
-    def _note(self, problem: str, *, is_managing: bool) -> None:
-        """Writes the report when something in it has changed, and every 5 s as a sign of life."""
-        news = (problem, is_managing, self._brought_up is not None, self._applied)
+    def _note(self, hindrance: Exception | None) -> None:
+        """Writes the report when something in it has changed, and every few seconds as a sign of life."""
         known = self._state()
-        is_news = news != (known.problem, known.is_managing, known.interface_up, known.applied_generation)
-        if problem and problem != known.problem:
-            log.error("%s", problem)
+        news: dict[str, Any] = {
+            "problem": str(hindrance or ""),
+            "is_managing": not isinstance(hindrance, PrivilegeMissing),
+            "interface_up": self._brought_up is not None or (self._is_held and not hindrance),
+            "applied_generation": self._applied,
+        }
+        if news["problem"] and news["problem"] != known.problem:
+            log.error("%s", news["problem"])
+        is_news = any(getattr(known, name) != value for name, value in news.items())
         if not is_news and self._monotonic() < self._next_beat:
             return
-        known.problem, known.is_managing, known.interface_up, known.applied_generation = news
-        known.alive_at = timezone.now()
-        known.save()
+        for name, value in news.items():
+            setattr(known, name, value)
+        self._lease.renew(**news, synced_at=known.synced_at, interface_up_since=known.interface_up_since)
         self._next_beat = self._monotonic() + BEAT_SECONDS
 
 
-def _live_peers() -> dict[str, tuple[int, WantedPeer, int]]:
-    """Row id, wanted peer and generation of every live peer, by public key."""
+def _is_on_hold() -> bool:
+    return AgentState.objects.filter(id=1, hold=True).exists()
+
+
+def _live_peers() -> dict[str, LivePeer]:
+    """What is wanted, by public key."""
     rows = Peer.objects.filter(live_key__isnull=False).values_list("id", "public_key", "allowed_ips", "generation")
-    return {key: (peer_id, _wanted_peer(key, ips), generation) for peer_id, key, ips, generation in rows}
+    return {key: LivePeer(peer_id, _wanted_peer(key, ips), generation) for peer_id, key, ips, generation in rows}
+
+
+def _wanted_peers(live: dict[str, LivePeer]) -> dict[str, WantedPeer]:
+    return {key: peer.wanted for key, peer in live.items()}
 
 
 def _wanted_peer(public_key: str, allowed_ips: str) -> WantedPeer:
     return WantedPeer(public_key, tuple(allowed_ips.split(",")))
 
 
-def _proven(change: Difference, live: dict[str, tuple[int, WantedPeer, int]], applied: int) -> Difference:
-    """Leaves out the peers that had not been applied when the dump was taken: they are not drift, only newer."""
-    return Difference(change.remove, tuple(peer for peer in change.put if live[peer.public_key][2] <= applied))
+def _proven(found: Iterable[Drift], live: dict[str, LivePeer], applied: int) -> list[Drift]:
+    """Leaves out the peers that had not been applied when the look was taken: they are not drift, only newer."""
+    found = list(found)
+    newer = {key for kind, key in found if key in live and live[key].generation > applied}
+    if any(kind is Kind.PEER_FOREIGN for kind, _ in found):
+        removed_since = Peer.objects.filter(live_key__isnull=True, generation__gt=applied)
+        newer |= set(removed_since.values_list("public_key", flat=True))
+    return [drift for drift in found if drift.public_key not in newer]
+
+
+def _record_kind(wanted: WantedInterface, kind: Kind, drifts: Collection[Drift], now: datetime) -> None:
+    """One event. `peers` are the names of spokes where they are known, else public keys."""
+    names = _names(drifts)
+    audit.record(
+        "drift.repaired",
+        by=_AGENT,
+        about=names[0] if len(drifts) == 1 and names else wanted.name,
+        now=now,
+        interface=wanted.name,
+        kind=kind.value,
+        count=len(drifts),
+        peers=names,
+    )
+
+
+def _names(drifts: Collection[Drift], most: int = _PEERS_IN_AUDIT) -> list[str]:
+    keys = [drift.public_key for drift in drifts if drift.public_key][:most]
+    spokes = dict(Peer.objects.filter(live_key__in=keys).values_list("public_key", "spoke__name"))
+    return [spokes.get(key) or key for key in keys]
+
+
+def _sentence(kind: Kind, drifts: Collection[Drift]) -> str:
+    """What was wrong, and with whom: "Peers were missing (laptop-7)"."""
+    names = _names(drifts, _PEERS_IN_SENTENCE)
+    more = [f"{len(drifts) - len(names)} more"] if names and len(drifts) > len(names) else []
+    return f"{kind.sentence} ({', '.join(names + more)})" if names else kind.sentence

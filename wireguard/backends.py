@@ -9,11 +9,11 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from wireguard import firewall
+from wireguard import firewall, forwarding
 from wireguard.configtext import Difference, WantedPeer, check_interface_name
 from wireguard.dump import SeenPeer
 from wireguard.keys import InvalidKeyError, decode_key, public_key_of
@@ -53,6 +53,7 @@ class LinkState:
     addresses: tuple[str, ...]  # sorted as text, with the length of their network; link-local ones left out
     mtu: int
     is_up: bool
+    also_on: tuple[str, ...] = ()  # other interfaces that bear one of the addresses, too
 
 
 class Backend(Protocol):
@@ -77,8 +78,8 @@ class Backend(Protocol):
         """Replace key, port and all peers (`wg setconf`); every session drops."""
         ...
 
-    def set_interface(self, name: str, *, private_key: str, listen_port: int) -> None:
-        """Set key and port and touch no peer."""
+    def set_interface(self, name: str, *, private_key: str | None = None, listen_port: int | None = None) -> None:
+        """Set key, port or both, and touch no peer."""
         ...
 
     def set_peers(self, name: str, difference: Difference) -> None:
@@ -94,7 +95,7 @@ class Backend(Protocol):
         ...
 
     def link_state(self, name: str) -> LinkState:
-        """Addresses, MTU and whether the link is up."""
+        """Addresses, MTU, whether the link is up, and who else has one of the addresses."""
         ...
 
     def dump(self, name: str) -> str:
@@ -115,6 +116,19 @@ class Backend(Protocol):
     def firewall_table(self) -> str | None:
         """Our own table as the firewall lists it, without counters; None when it is not there."""
         ...
+
+    def set_forwarding(self, name: str, *, versions: Collection[int]) -> None:
+        """Pass on what arrives by the interface, for these IP versions; for others do as the machine does by itself."""
+        ...
+
+    def is_forwarding(self, name: str, *, versions: Collection[int]) -> bool:
+        """Whether what arrives by the interface is passed on for each of these IP versions."""
+        ...
+
+
+def setconf_seconds(config_text: str) -> float:
+    """How long `configure` may take: 10 000 peers take wireguard-go over a second on a small machine."""
+    return 5.0 + len(config_text) / 100_000
 
 
 class WgBackend:
@@ -151,16 +165,17 @@ class WgBackend:
         self._wait_until(lambda: not self.interface_exists(name) and not _answers(f"/run/wireguard/{name}.sock"))
 
     def configure(self, name: str, config_text: str) -> None:
-        # 10 000 peers take wireguard-go over a second on a small machine, so a long text may take longer.
-        timeout = self._timeout + len(config_text) / 100_000
+        timeout = max(self._timeout, setconf_seconds(config_text))
         self._run_on(name, ["wg", "setconf", name, "/dev/stdin"], standard_input=config_text, timeout=timeout)
 
-    def set_interface(self, name: str, *, private_key: str, listen_port: int) -> None:
-        arguments = ["wg", "set", name, "listen-port", str(listen_port), "private-key", "/dev/stdin"]
-        self._run_on(name, arguments, standard_input=f"{private_key}\n")
+    def set_interface(self, name: str, *, private_key: str | None = None, listen_port: int | None = None) -> None:
+        port = [] if listen_port is None else ["listen-port", str(listen_port)]
+        key = [] if private_key is None else ["private-key", "/dev/stdin"]
+        given = None if private_key is None else f"{private_key}\n"
+        self._run_on(name, ["wg", "set", name, *port, *key], standard_input=given)
 
     def set_peers(self, name: str, difference: Difference) -> None:
-        for chunk in _chunks([*_removals(difference.remove), *_additions(difference.put)]):
+        for chunk in _chunks(_peer_entries(difference)):
             self._run_on(name, ["wg", "set", name, *(word for words in chunk for word in words)])
 
     def set_addresses(self, name: str, addresses: Sequence[str], mtu: int) -> None:
@@ -177,9 +192,11 @@ class WgBackend:
         self._run_on(name, ["ip", "link", "set", "dev", name, "up"])
 
     def link_state(self, name: str) -> LinkState:
-        shown = _json_rows(self._run_on(name, ["ip", "-json", "address", "show", "dev", name]))
+        if not self.interface_exists(name):
+            raise InterfaceMissing(f"There is no interface {name}.")
+        shown = _json_rows(self._run_on(name, ["ip", "-json", "address", "show"]))
         try:
-            return _link_state(shown[0])
+            return _link_state(name, shown)
         except (LookupError, TypeError):
             raise BackendError(f"`ip` described the interface {name} in a way that is not understood.") from None
 
@@ -205,6 +222,20 @@ class WgBackend:
         if "No such file or directory" in finished.stderr:
             return None
         raise _failure(finished)
+
+    def set_forwarding(self, name: str, *, versions: Collection[int]) -> None:
+        try:
+            for version in (4, 6):
+                change = forwarding.start_forwarding if version in versions else forwarding.stop_forwarding
+                change(check_interface_name(name), version)
+        except OSError as failure:
+            raise _forwarding_problem(name, failure) from None
+
+    def is_forwarding(self, name: str, *, versions: Collection[int]) -> bool:
+        try:
+            return all(forwarding.is_forwarding(check_interface_name(name), version) for version in versions)
+        except OSError as failure:
+            raise _forwarding_problem(name, failure) from None
 
     def _start_wireguard_go(self, name: str) -> None:
         # It leaves a daemon behind that would hold our pipes open for as long as the interface lives.
@@ -286,6 +317,13 @@ def _answers(control_socket: str) -> bool:
         return connection.connect_ex(control_socket) == 0
 
 
+def _forwarding_problem(name: str, failure: OSError) -> BackendError:
+    return BackendError(
+        f"What arrives by {name} cannot be passed on: {failure.filename}: {failure.strerror}. "
+        "Where the service manager protects the kernel's tunables, let the agent write /proc/sys/net."
+    )
+
+
 def _start_problem(arguments: list[str], error: OSError | subprocess.TimeoutExpired) -> BackendError:
     program = arguments[0]
     if isinstance(error, subprocess.TimeoutExpired):
@@ -319,12 +357,15 @@ def _shortened(arguments: Sequence[str]) -> str:
     return " ".join(arguments[:6]) + (" …" if len(arguments) > 6 else "")
 
 
-def _removals(public_keys: Iterable[str]) -> Iterator[list[str]]:
-    return (["peer", public_key, "remove"] for public_key in public_keys)
-
-
-def _additions(peers: Iterable[WantedPeer]) -> Iterator[list[str]]:
-    return (["peer", peer.public_key, "allowed-ips", ",".join(peer.allowed_ips)] for peer in peers)
+def _peer_entries(change: Difference) -> list[list[str]]:
+    """The arguments of `wg set` for each peer, removals first."""
+    return [
+        *(["peer", public_key, "remove"] for public_key in change.remove),
+        *(["peer", peer.public_key, "allowed-ips", ",".join(peer.allowed_ips)] for peer in change.put),
+        *(["peer", public_key, "persistent-keepalive", "0"] for public_key in change.without_keepalive),
+        # wg(8) takes an empty file for no key.
+        *(["peer", public_key, "preshared-key", "/dev/null"] for public_key in change.without_preshared_key),
+    ]
 
 
 def _chunks(entries: Sequence[list[str]]) -> Iterator[Sequence[list[str]]]:
@@ -341,10 +382,21 @@ def _json_rows(text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _link_state(row: dict[str, Any]) -> LinkState:
+def _link_state(name: str, rows: Iterable[dict[str, Any]]) -> LinkState:
+    by_name = {row["ifname"]: row for row in rows}
+    ours = by_name.pop(name)
+    addresses = _addresses(ours)
+    also_on = tuple(other for other, row in by_name.items() if _bare(addresses) & _bare(_addresses(row)))
+    return LinkState(tuple(sorted(addresses)), int(ours["mtu"]), "UP" in ours["flags"], also_on)
+
+
+def _addresses(row: dict[str, Any]) -> list[str]:
     # Linux gives wireguard-go's device a link-local address by itself; it is neither wanted nor foreign.
-    addresses = [f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"] if entry["scope"] != "link"]
-    return LinkState(tuple(sorted(addresses)), int(row["mtu"]), "UP" in row["flags"])
+    return [f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"] if entry["scope"] != "link"]
+
+
+def _bare(addresses: Iterable[str]) -> set[str]:
+    return {address.partition("/")[0] for address in addresses}
 
 
 def _foreign_networks(rows: Iterable[dict[str, Any]], without: str) -> list[str]:
@@ -383,6 +435,7 @@ class MemoryBackend:
         self._networks = list(networks)
         self._interfaces: dict[str, _MemoryInterface] = {}
         self._firewall: str | None = None
+        self._forwarding: dict[str, set[int]] = {}
 
     def interface_exists(self, name: str) -> bool:
         return name in self._interfaces
@@ -406,10 +459,12 @@ class MemoryBackend:
         for peer in peers:
             interface.put(peer)
 
-    def set_interface(self, name: str, *, private_key: str, listen_port: int) -> None:
+    def set_interface(self, name: str, *, private_key: str | None = None, listen_port: int | None = None) -> None:
         interface = self._interface(name)
-        interface.set_private_key(private_key)
-        interface.listen_port = listen_port
+        if private_key is not None:
+            interface.set_private_key(private_key)
+        if listen_port is not None:
+            interface.listen_port = listen_port
 
     def set_peers(self, name: str, difference: Difference) -> None:
         interface = self._interface(name)
@@ -417,17 +472,24 @@ class MemoryBackend:
             interface.remove(public_key)
         for peer in difference.put:
             interface.put(peer)
+        for public_key in difference.without_keepalive:
+            interface.peers[public_key].keepalive = "off"
+        for public_key in difference.without_preshared_key:
+            interface.peers[public_key].preshared_key = ""
 
     def set_addresses(self, name: str, addresses: Sequence[str], mtu: int) -> None:
         interface = self._interface(name)
-        interface.link = LinkState(tuple(sorted(addresses)), mtu, interface.link.is_up)
+        interface.link = replace(interface.link, addresses=tuple(sorted(addresses)), mtu=mtu)
 
     def link_up(self, name: str) -> None:
         interface = self._interface(name)
         interface.link = replace(interface.link, is_up=True)
 
     def link_state(self, name: str) -> LinkState:
-        return self._interface(name).link
+        link = self._interface(name).link
+        ours = _bare(link.addresses)
+        others = {other: interface.link.addresses for other, interface in self._interfaces.items() if other != name}
+        return replace(link, also_on=tuple(other for other, addresses in others.items() if ours & _bare(addresses)))
 
     def dump(self, name: str) -> str:
         interface = self._interface(name)
@@ -448,11 +510,22 @@ class MemoryBackend:
     def firewall_table(self) -> str | None:
         return self._firewall
 
+    def set_forwarding(self, name: str, *, versions: Collection[int]) -> None:
+        self._forwarding[name] = set(versions)
+
+    def is_forwarding(self, name: str, *, versions: Collection[int]) -> bool:
+        return self._forwarding.get(name, set()).issuperset(versions)
+
     def hear(self, name: str, heard: SeenPeer) -> None:
         """What the network does to a peer: its endpoint, handshake and transfer become those given."""
         peer = self._interface(name).peers[heard.public_key]
         peer.endpoint, peer.latest_handshake = heard.endpoint or "", heard.latest_handshake
         peer.transfer_rx, peer.transfer_tx = heard.transfer_rx, heard.transfer_tx
+
+    def decorate(self, name: str, public_key: str, *, preshared_key: str = "", keepalive: str = "off") -> None:
+        """What somebody did to a peer by hand that a hub never does."""
+        peer = self._interface(name).peers[public_key]
+        peer.preshared_key, peer.keepalive = preshared_key, keepalive
 
     def _interface(self, name: str) -> "_MemoryInterface":
         try:
@@ -469,10 +542,13 @@ class _MemoryPeer:
     latest_handshake: int = 0
     transfer_rx: int = 0
     transfer_tx: int = 0
+    preshared_key: str = ""
+    keepalive: str = "off"
 
     def dump_fields(self) -> tuple[str, ...]:
         numbers = (self.latest_handshake, self.transfer_rx, self.transfer_tx)
-        return (self.public_key, "", self.endpoint, ",".join(self.allowed_ips), *map(str, numbers), "off")
+        texts = (self.public_key, self.preshared_key, self.endpoint, ",".join(self.allowed_ips))
+        return (*texts, *map(str, numbers), self.keepalive)
 
 
 @dataclass(slots=True)

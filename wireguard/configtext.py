@@ -1,10 +1,8 @@
-"""What the interface should be, the text that makes it so, and the difference to what was seen."""
+"""What the interface should be, the text that makes it so, and what a change of its peers is."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-from wireguard.dump import SeenInterface
 
 # wg-quick(8)'s rule, minus a leading dash, which programs would take for an option.
 _INTERFACE_NAME = re.compile(r"(?!-)[A-Za-z0-9_=+.-]{1,15}")
@@ -35,14 +33,16 @@ class Difference:
 
     remove: tuple[str, ...]  # public keys
     put: tuple[WantedPeer, ...]  # to be added, or given these allowed-ips and no others
+    without_keepalive: tuple[str, ...] = ()  # public keys
+    without_preshared_key: tuple[str, ...] = ()  # public keys
 
     def __bool__(self) -> bool:
-        return bool(self.remove or self.put)
+        return bool(self.remove or self.put or self.without_keepalive or self.without_preshared_key)
 
 
 def check_interface_name(name: str) -> str:
     """`name` itself when Linux and wg-quick(8) would take it; ValueError otherwise."""
-    if not _INTERFACE_NAME.fullmatch(name) or name in {".", ".."}:
+    if not _INTERFACE_NAME.fullmatch(name) or name in {".", "..", "all", "default"}:
         raise ValueError("An interface name is 1 to 15 letters, digits or _ = + . - and does not start with a dash.")
     return name
 
@@ -82,19 +82,3 @@ def _joined(lines: list[str], peers: Iterable[WantedPeer]) -> str:
     if text.count("\n") != len(lines):
         raise ValueError("A value of this configuration holds a line break.")
     return text
-
-
-def difference(wanted: Mapping[str, WantedPeer], seen: SeenInterface) -> Difference:
-    """What has to change so that exactly the `wanted` peers, by public key, are there with their allowed-ips.
-
-    Peers that are right are not in it, so their sessions live on; applied, a second call finds nothing.
-    """
-    present = seen.peers
-    return Difference(
-        remove=tuple(key for key in present if key not in wanted),
-        put=tuple(
-            peer
-            for key, peer in wanted.items()
-            if key not in present or tuple(sorted(peer.allowed_ips)) != present[key].allowed_ips
-        ),
-    )

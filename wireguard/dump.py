@@ -31,6 +31,11 @@ class SeenPeer:
     persistent_keepalive: int | None  # seconds; None: off
     has_preshared_key: bool
 
+    @property
+    def is_decorated(self) -> bool:
+        """Whether it has what no peer of a hub has: a keepalive or a preshared key."""
+        return self.has_preshared_key or self.persistent_keepalive is not None
+
 
 @dataclass(frozen=True, slots=True)
 class SeenInterface:

@@ -27,7 +27,7 @@ class SealingKeyUnusable(HubError):
 class NetworkInUse(HubError):
     status = 409
     code = "NETWORK_IN_USE"
-    sentence = "The network cannot change while spokes or open install commands have addresses in it."
+    sentence = "The networks cannot change while spokes or open install commands have addresses in them."
     recovery_hint = (
         "Remove the spokes and revoke the open install commands first; expired ones are freed by purge_tokens."
     )

@@ -5,13 +5,17 @@ Every function raises ValueError with a sentence for the person who wrote the va
 
 import re
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 SMALLEST_PREFIX_LENGTH = 8
 LARGEST_PREFIX_LENGTH = 30
+SMALLEST_PREFIX_LENGTH6 = 64
+LARGEST_PREFIX_LENGTH6 = 112
+# Unique local addresses, RFC 4193, and what is routed on the internet.
+_IPV6_FOR_HOSTS = (IPv6Network("fc00::/7"), IPv6Network("2000::/3"))
 
 
 def parse_network(text: str) -> IPv4Network:
@@ -31,11 +35,27 @@ def parse_network(text: str) -> IPv4Network:
     return network
 
 
-def _network_problem(text: str) -> str:
+def parse_network6(text: str) -> IPv6Network:
+    """The VPN's IPv6 prefix: /64 to /112, of addresses that hosts can have."""
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError(_network_problem(text, example="an IPv6 prefix such as fd12:3456:789a::/64")) from None
+    if not isinstance(network, IPv6Network):
+        raise ValueError("Must be an IPv6 prefix such as fd12:3456:789a::/64.")
+    _refuse_scope(network.network_address)
+    if not SMALLEST_PREFIX_LENGTH6 <= network.prefixlen <= LARGEST_PREFIX_LENGTH6:
+        raise ValueError("The prefix length must be between 64 and 112.")
+    if not any(network.subnet_of(hosts) for hosts in _IPV6_FOR_HOSTS):
+        raise ValueError(f"{network} is reserved for something else. Take a prefix of your own or one of fd00::/8.")
+    return network
+
+
+def _network_problem(text: str, example: str = "an IPv4 network such as 10.0.1.0/24") -> str:
     try:
         return f"{text} is not a network address; the network it lies in is {ip_network(text, strict=False)}."
     except ValueError:
-        return "Must be an IPv4 network such as 10.0.1.0/24."
+        return f"Must be {example}."
 
 
 def parse_endpoint(text: str) -> str:
@@ -103,6 +123,17 @@ def parse_each(parse: Callable[[str], str], most: int = 8) -> Callable[[Iterable
         return values
 
     return parse_list
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A check for one of these words."""
+
+    def check(word: str) -> str:
+        if word not in words:
+            raise ValueError(f"Must be one of {', '.join(words)}.")
+        return word
+
+    return check
 
 
 def in_range(lowest: int, highest: int) -> Callable[[int], int]:

@@ -1,56 +1,168 @@
 """The one door to the WireGuard interface: from what is wanted and what is seen to the smallest change."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from wireguard import firewall
-from wireguard.backends import Backend, BackendError, LinkState
-from wireguard.configtext import Difference, WantedInterface, WantedPeer, difference, setconf_text
+from wireguard.backends import Backend, BackendError, InterfaceMissing, LinkState, setconf_seconds
+from wireguard.configtext import Difference, WantedInterface, WantedPeer, setconf_text
+from wireguard.drift import Drift, Kind, peer_drift, repair_of
 from wireguard.dump import SeenInterface, parse_dump
+from wireguard.firewall import REMOVAL_TEXT, WantedFirewall, ruleset_text
 from wireguard.keys import public_key_of
 
+_PEER_KINDS = {
+    Kind.PEER_MISSING,
+    Kind.PEER_FOREIGN,
+    Kind.ALLOWED_IPS_WIDENED,
+    Kind.ALLOWED_IPS_STOLEN,
+    Kind.KEEPALIVE,
+    Kind.PRESHARED_KEY,
+}
+WRITE_SECONDS = 5.0  # the longest that one change takes, but for the one text that carries every peer
 
-class NetworkOverlap(BackendError):
+
+class InterfaceRefused(BackendError):
+    """The interface is not brought up, and nothing was changed: the message says why."""
+
+
+class NetworkOverlap(InterfaceRefused):
     """The wanted network overlaps one this machine is already in; the message names both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the interface found."""
+
+    seen: SeenInterface
+    wrong: tuple[Drift, ...]  # what is wrong with the interface itself; its peers are for `peer_drift` to judge
+    problem: str  # what cannot be told, or not be put right from here: one sentence, or empty
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What was put right, and why the rest was not."""
+
+    done: tuple[Drift, ...] = ()
+    failure: BackendError | None = None
 
 
 class WireGuardService:
     """Brings the interface up, changes its peers, and says what it sees. Keeps nothing but what nft listed.
 
     Every method may raise BackendError (or its kinds InterfaceMissing, BackendUnavailable); what was done
-    until then stays, and the same call again finishes it.
+    until then stays, and the same call again finishes it. `may_write` is called with the seconds that a change
+    may take, before each, and refuses by raising.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, *, may_write: Callable[[float], object] = float) -> None:
         self._backend = backend
+        self._may_write = may_write
+        self._firewall: WantedFirewall | None = None
         self._applied_firewall: str | None = None
+        # Looking and applying go on in different threads; a table must not be seen before it is known.
+        self._table_lock = threading.Lock()
 
-    def bring_up(self, interface: WantedInterface, peers: Mapping[str, WantedPeer], *, mode: str = "isolated") -> None:
+    def bring_up(
+        self,
+        interface: WantedInterface,
+        peers: Mapping[str, WantedPeer],
+        firewall: WantedFirewall | None = None,
+    ) -> Repair:
         """Make the interface right in everything. Of `peers`, by public key, right ones keep their sessions.
 
-        Raises NetworkOverlap, with nothing changed, when the interface does not have its addresses yet and
-        one of them is in a network of this machine's own.
+        Without a `firewall` spokes reach the hub itself, and no service or spoke. Raises NetworkOverlap, with nothing
+        changed, when the interface does not have its addresses yet and one is in another network of the machine.
         """
         self._refuse_overlap(interface)
-        # Before the link is up, so that no spoke reaches another in between.
-        self.apply_firewall(interface.name, mode)
-        self._configure(interface, peers)
-        self._backend.set_addresses(interface.name, interface.addresses, interface.mtu)
-        self._backend.link_up(interface.name)
+        firewall = firewall or WantedFirewall(interface.name, interface.addresses)
+        if not self.is_there(interface.name):
+            self._create(interface, peers, firewall)
+            return Repair((Drift(Kind.INTERFACE_GONE),))
+        look = self.look(interface)
+        found = [*look.wrong, *peer_drift(peers, look.seen)]
+        if not self.has_applied(firewall) and Drift(Kind.FIREWALL) not in found:
+            found.append(Drift(Kind.FIREWALL))
+        return self.repair(interface, found, peers, firewall)
+
+    def repair(
+        self,
+        interface: WantedInterface,
+        drifts: Collection[Drift],
+        peers: Mapping[str, WantedPeer],
+        firewall: WantedFirewall,
+    ) -> Repair:
+        """End these drifts, each by the smallest change. One that cannot be ended keeps no other from it."""
+        done: list[Drift] = []
+        failures: list[BackendError] = []
+        for kinds, act in self._repairs(interface, drifts, peers, firewall):
+            if due := [drift for drift in drifts if drift.kind in kinds]:
+                try:
+                    act()
+                    done += due
+                except InterfaceMissing:
+                    raise
+                except BackendError as failure:
+                    failures.append(failure)
+        return Repair(tuple(done), failures[0] if failures else None)
+
+    def _repairs(
+        self,
+        interface: WantedInterface,
+        drifts: Collection[Drift],
+        peers: Mapping[str, WantedPeer],
+        firewall: WantedFirewall,
+    ) -> Iterator[tuple[set[Kind], Callable[[], None]]]:
+        """Which kinds of drift are ended by what, in this order."""
+        name = interface.name
+        yield {Kind.PRIVATE_KEY}, lambda: self._writable().set_interface(name, private_key=interface.private_key)
+        yield {Kind.LISTEN_PORT}, lambda: self._writable().set_interface(name, listen_port=interface.listen_port)
+        yield _PEER_KINDS, lambda: self.apply(name, repair_of(drifts, peers))
+        yield (
+            {Kind.ADDRESS, Kind.MTU},
+            lambda: self._writable().set_addresses(name, interface.addresses, interface.mtu),
+        )
+        yield {Kind.FIREWALL}, lambda: self.apply_firewall(firewall)
+        yield {Kind.LINK_DOWN}, lambda: self._link_up(name)
+        yield {Kind.FORWARDING}, lambda: self._forward_as(firewall)
 
     def apply(self, name: str, change: Difference) -> None:
-        """Remove and put these peers, and touch no other. It is the next look that proves it."""
+        """Change these peers, and touch no other. It is the next look that proves it."""
         if change:
-            self._backend.set_peers(name, change)
+            self._writable().set_peers(name, change)
 
     def observe(self, name: str) -> SeenInterface:
         """What the interface holds now; DumpError (a ValueError) when `wg` printed something else."""
         return parse_dump(self._backend.dump(name))
 
-    def apply_firewall(self, name: str, mode: str = "isolated") -> None:
-        """Replace our own firewall table, in one transaction, by the one for this forwarding mode."""
-        self._backend.load_ruleset(firewall.ruleset_text(name, mode))
-        self._applied_firewall = self._backend.firewall_table()
+    def look(self, interface: WantedInterface) -> Look:
+        """What the interface holds and what is wrong with it. The firewall is right while nft lists it as it did after
+        we applied it; where nft does not answer, the rest is seen none the less."""
+        seen, link = self.observe(interface.name), self._backend.link_state(interface.name)
+        problem = _shared_address(interface, link)
+        is_wrong = {
+            Kind.PRIVATE_KEY: seen.public_key != public_key_of(interface.private_key),
+            Kind.LISTEN_PORT: seen.listen_port != interface.listen_port,
+            Kind.ADDRESS: set(link.addresses) != set(interface.addresses),
+            Kind.MTU: link.mtu != interface.mtu,
+            Kind.LINK_DOWN: not link.is_up,
+        }
+        for kind, is_right in ((Kind.FIREWALL, self._is_table_right), (Kind.FORWARDING, self._is_forwarding)):
+            try:
+                is_wrong[kind] = not is_right()
+            except BackendError as failure:
+                problem = problem or str(failure)
+        return Look(seen, tuple(Drift(kind) for kind, wrong in is_wrong.items() if wrong), problem)
+
+    def apply_firewall(self, firewall: WantedFirewall) -> None:
+        """Replace our own firewall table, in one transaction, and touch no peer."""
+        self._load_table(firewall)
+        self._forward_as(firewall)
+
+    def has_applied(self, firewall: WantedFirewall) -> bool:
+        """Whether it is the one applied last; what became of it since, a look tells."""
+        return firewall == self._firewall
 
     def is_there(self, name: str) -> bool:
         """Whether there is an interface of this name; cheap enough to ask at every turn."""
@@ -60,48 +172,52 @@ class WireGuardService:
         """The interface as a link; None when there is none."""
         return self._backend.link_state(name) if self._backend.interface_exists(name) else None
 
-    def is_right(self, interface: WantedInterface, seen: SeenInterface) -> list[str]:
-        """What is wrong but peers: "private key", "listen port", "address", "mtu", "link down", "firewall".
-
-        Empty when all is right. The firewall is right while nft lists it as it did after we applied it.
-        """
-        link = self._backend.link_state(interface.name)
-        is_wrong = {
-            "private key": seen.public_key != public_key_of(interface.private_key),
-            "listen port": seen.listen_port != interface.listen_port,
-            "address": set(link.addresses) != set(interface.addresses),
-            "mtu": link.mtu != interface.mtu,
-            "link down": not link.is_up,
-            "firewall": self._applied_firewall is None or self._backend.firewall_table() != self._applied_firewall,
-        }
-        return [word for word, wrong in is_wrong.items() if wrong]
-
     def tear_down(self, name: str) -> None:
         """End the interface, if there is one, and take our firewall table away."""
         if self._backend.interface_exists(name):
-            self._backend.delete_interface(name)
-        self._backend.load_ruleset(firewall.REMOVAL_TEXT)
-        self._applied_firewall = None
+            self._writable().delete_interface(name)
+        self._writable().set_forwarding(name, versions=())
+        self._writable().load_ruleset(REMOVAL_TEXT)
+        self._firewall = self._applied_firewall = None
 
-    def _configure(self, interface: WantedInterface, peers: Mapping[str, WantedPeer]) -> None:
-        if not self._backend.interface_exists(interface.name):
-            self._backend.create_interface(interface.name)
-        seen = self.observe(interface.name)
-        if not seen.peers:
-            # Nobody has a session to lose, and one text is the fastest way to 10 000 peers.
-            self._backend.configure(interface.name, setconf_text(interface, peers.values()))
-            return
-        self._set_key_and_port(interface, seen)
-        self.apply(interface.name, difference(peers, seen))
+    def _writable(self, seconds: float = WRITE_SECONDS) -> Backend:
+        """The backend, after whoever is in charge has agreed to a change that may take so long."""
+        self._may_write(seconds)
+        return self._backend
 
-    def _set_key_and_port(self, interface: WantedInterface, seen: SeenInterface) -> None:
-        if (seen.public_key, seen.listen_port) != (
-            public_key_of(interface.private_key),
-            interface.listen_port,
-        ):
-            self._backend.set_interface(
-                interface.name, private_key=interface.private_key, listen_port=interface.listen_port
-            )
+    def _create(self, interface: WantedInterface, peers: Mapping[str, WantedPeer], firewall: WantedFirewall) -> None:
+        # Before the link is up, so that no spoke reaches another in between.
+        self._load_table(firewall)
+        self._writable().create_interface(interface.name)
+        # Nobody has a session to lose, and one text is the fastest way to 10 000 peers.
+        text = setconf_text(interface, peers.values())
+        self._writable(setconf_seconds(text)).configure(interface.name, text)
+        self._writable().set_addresses(interface.name, interface.addresses, interface.mtu)
+        self._writable().link_up(interface.name)
+        self._forward_as(firewall)
+
+    def _link_up(self, name: str) -> None:
+        if self._firewall is None:
+            raise BackendError(f"{name} stays down until its firewall table is there: spokes could reach each other.")
+        self._writable().link_up(name)
+
+    def _load_table(self, firewall: WantedFirewall) -> None:
+        self._firewall = None
+        with self._table_lock:
+            self._writable().load_ruleset(ruleset_text(firewall))
+            self._applied_firewall = self._backend.firewall_table()
+
+    def _is_table_right(self) -> bool:
+        with self._table_lock:
+            return self._applied_firewall is not None and self._backend.firewall_table() == self._applied_firewall
+
+    def _forward_as(self, firewall: WantedFirewall) -> None:
+        self._writable().set_forwarding(firewall.interface, versions=firewall.forwarded_versions)
+        self._firewall = firewall
+
+    def _is_forwarding(self) -> bool:
+        firewall = self._firewall
+        return firewall is None or self._backend.is_forwarding(firewall.interface, versions=firewall.forwarded_versions)
 
     def _refuse_overlap(self, interface: WantedInterface) -> None:
         link = self.status(interface.name)
@@ -116,3 +232,13 @@ def _refuse_overlap_with(wanted: ipaddress.IPv4Network | ipaddress.IPv6Network, 
     for other in map(ipaddress.ip_network, others):
         if wanted.overlaps(other):
             raise NetworkOverlap(f"The network {wanted} overlaps {other}, which this machine is already in.")
+
+
+def _shared_address(interface: WantedInterface, link: LinkState) -> str:
+    """Another interface with an address of ours is not ours to change, and answers in our place: for a human."""
+    if not link.also_on:
+        return ""
+    return (
+        f"An address of {interface.name} ({', '.join(interface.addresses)}) is on {', '.join(link.also_on)}, too: "
+        "packets for the hub may go astray. Take it off there."
+    )

@@ -1,7 +1,7 @@
 """What is wanted (HubConfig, Peer) and what was last seen (AgentState, PeerStatus), which only the agent writes."""
 
 from datetime import datetime, timedelta
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from django.db import models
 from django.db.models import Q
@@ -44,6 +44,15 @@ class HubConfig(models.Model):
     @property
     def network(self) -> IPv4Network:
         return IPv4Network(self.network_cidr)
+
+    @property
+    def network6(self) -> IPv6Network | None:
+        return IPv6Network(self.network_cidr6) if self.network_cidr6 else None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The hub's own addresses, with prefix length."""
+        return (self.interface_address, *filter(None, [self.interface_address6]))
 
 
 class Peer(models.Model):
@@ -142,7 +151,8 @@ class AgentState(models.Model):
         return cls.objects.filter(id=1).first() or cls()
 
     def is_alive(self, now: datetime) -> bool:
-        return self.alive_at is not None and now - self.alive_at < AGENT_SILENCE
+        # A sign of life from the future was given before the clock was set back, and says nothing.
+        return self.alive_at is not None and abs(now - self.alive_at) < AGENT_SILENCE
 
     def word(self, *, generation: int, now: datetime) -> str:
         """`ok`, `behind`, `down` or `unmanaged`, as the API says it."""

@@ -14,10 +14,11 @@ from hubproject.schema import (
     field,
 )
 from wireguard.errors import HubAlreadyInitialized, HubNotInitialized, NetworkInUse, SealingKeyUnusable
+from wireguard.firewall import MODES
 from wireguard.serializers import HubConfigOut, HubStatusOut, InitializeHub, PeerOut, StatusParameters, UpdateHub
 from wireguard.views import HubViewSet
 
-SPOKE_TO_SPOKE = Choices("SpokeToSpoke", ("isolated", "cluster", "open"))
+SPOKE_TO_SPOKE = Choices("SpokeToSpoke", MODES)
 AGENT_WORD = Choices("AgentWord", ("ok", "behind", "down", "unmanaged"))
 PORT: Schema = {"minimum": 1, "maximum": 65535}
 MTU: Schema = {"minimum": 1280, "maximum": 65456}
@@ -38,6 +39,17 @@ WRITABLE = {
     "dnsDomains": field("Domains to ask them for; all when there is none.", ["corp.example.com"], maxItems=8),
     "mtu": field("The MTU of the tunnel.", 1420, **MTU),
     "persistentKeepalive": field("Seconds between keepalives, set on the spokes' side; 0 for none.", 25, **KEEPALIVE),
+    "networkCIDR6": field(
+        "An IPv6 prefix for the VPN as well, /64 to /112; a spoke has the same host number in both networks. Null "
+        "while there is none.",
+        "fd12:3456:789a::/64",
+    ),
+    "spokeToSpoke": field(
+        "Whether spokes reach each other: not at all (`isolated`), the confirmed nodes of one Proxmox cluster "
+        "(`cluster`), or all (`open`).",
+        "isolated",
+        choices=SPOKE_TO_SPOKE,
+    ),
 }
 describe(
     InitializeHub,
@@ -47,6 +59,7 @@ describe(
         "listenPort": field("The UDP port the hub listens on.", 51820, default=51820, **PORT),
         "mtu": field("The MTU of the tunnel.", 1420, default=1420, **MTU),
         "persistentKeepalive": WRITABLE["persistentKeepalive"] | {"default": 25},
+        "spokeToSpoke": WRITABLE["spokeToSpoke"] | {"default": "isolated"},
     },
 )
 describe(UpdateHub, "UpdateHub", **WRITABLE)
@@ -58,13 +71,6 @@ describe(
     interfaceAddress=field("The hub's own address in the network, with prefix length.", "10.0.1.1/24"),
     interfaceAddress6=field("The same in the IPv6 prefix; null while there is none.", None),
     publicKey=field("The hub's public key. Its private key is in no answer.", EXAMPLE_KEY, pattern=KEY_PATTERN),
-    networkCIDR6=field("The optional IPv6 prefix; null while there is none.", None),
-    spokeToSpoke=field(
-        "Whether spokes reach each other: not at all (`isolated`), the confirmed nodes of one Proxmox cluster "
-        "(`cluster`), or all (`open`).",
-        "isolated",
-        choices=SPOKE_TO_SPOKE,
-    ),
     createdAt=field("When the hub was set up.", EXAMPLE_TIME),
     updatedAt=field("When its configuration last changed.", EXAMPLE_TIME),
     **WRITABLE,
@@ -100,7 +106,9 @@ describe(
         choices=AGENT_WORD,
     ),
     hold=field("Whether changes wait for an admin, as after a restore.", False),
-    differences=field("What hinders the agent or differs on the interface, in sentences.", []),
+    differences=field(
+        "In sentences: what hinders the agent, and on hold whom it would cut off, let in or change once released.", []
+    ),
     peers=field("The peers of this page."),
 )
 describe(StatusParameters, "StatusParameters")
@@ -128,7 +136,8 @@ declare(
         "Change the configuration",
         {200: answer("The configuration, as it is now.", HubConfigured)},
         description="Changes the fields that are sent. Other fields of the configuration may be sent along as they "
-        "are. The network can change only while nothing has an address in it.",
+        "are. The networks can change only while nothing has an address in them; adding the IPv6 prefix is such a "
+        "change.",
         body=UpdateHub,
         refuses=[HubNotInitialized, NetworkInUse],
     ),
@@ -138,5 +147,12 @@ declare(
         {200: answer("The interface, the agent, and a page of peers.", HubStatusOut)},
         query=StatusParameters,
         refuses=[HubNotInitialized],
+    ),
+    release=call(
+        "releaseHold",
+        "Release the hold after a restore",
+        {200: answer("The interface becomes what the database says. It is the same when there was no hold.", Done)},
+        description="After a restore the agent lists in `differences` of the hub's status whom it would cut off and "
+        "whom it would let in, and changes no peer before this call.",
     ),
 )

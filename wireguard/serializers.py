@@ -18,6 +18,8 @@ class InitializeHub(StrictSerializer):
     dnsDomains = serializers.ListField(child=serializers.CharField(max_length=253), required=False)
     mtu = serializers.IntegerField(required=False)
     persistentKeepalive = serializers.IntegerField(required=False)
+    networkCIDR6 = serializers.CharField(max_length=43, required=False)
+    spokeToSpoke = serializers.CharField(max_length=10, required=False)
 
 
 class UpdateHub(InitializeHub):
@@ -33,11 +35,11 @@ class HubConfigOut(serializers.ModelSerializer[HubConfig]):
     id = serializers.IntegerField()
     interfaceName = serializers.CharField(source="interface_name")
     interfaceAddress = serializers.CharField(source="interface_address")
-    interfaceAddress6 = serializers.SerializerMethodField(help_text="Null while the hub has no IPv6 prefix.")
+    interfaceAddress6 = serializers.CharField(source="interface_address6", allow_null=True)
     listenPort = serializers.IntegerField(source="listen_port")
     publicKey = serializers.CharField(source="public_key")
     networkCIDR = serializers.CharField(source="network_cidr")
-    networkCIDR6 = serializers.SerializerMethodField(help_text="Null while the hub has no IPv6 prefix.")
+    networkCIDR6 = serializers.CharField(source="network_cidr6", allow_null=True)
     dns = serializers.ListField(child=serializers.CharField())
     dnsDomains = serializers.ListField(source="dns_domains", child=serializers.CharField())
     mtu = serializers.IntegerField()
@@ -66,12 +68,6 @@ class HubConfigOut(serializers.ModelSerializer[HubConfig]):
             "createdAt",
             "updatedAt",
         ]
-
-    def get_interfaceAddress6(self, hub: HubConfig) -> str | None:
-        return None
-
-    def get_networkCIDR6(self, hub: HubConfig) -> str | None:
-        return None
 
 
 class StatusParameters(PageParameters):

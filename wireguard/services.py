@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,16 @@ from hubproject.errors import InvalidFields
 from hubproject.secret_files import create_private_file
 from wireguard.configtext import WantedInterface, check_interface_name
 from wireguard.errors import HubAlreadyInitialized, HubNotInitialized, NetworkInUse, SealingKeyUnusable
+from wireguard.firewall import CLUSTER, ISOLATED, MODES, WantedFirewall, parse_services
 from wireguard.hub_values import (
     in_range,
+    one_of,
     parse_dns_server,
     parse_domain,
     parse_each,
     parse_endpoint,
     parse_network,
+    parse_network6,
 )
 from wireguard.keys import generate_private_key, public_key_of
 from wireguard.models import AgentState, HubConfig, Peer
@@ -48,11 +52,13 @@ def initialize_hub(
     endpoint: str,
     by: Caller,
     now: datetime,
+    network_cidr6: str | None = None,
     listen_port: int = 51820,
     dns: Sequence[str] = (),
     dns_domains: Sequence[str] = (),
     mtu: int = 1420,
     persistent_keepalive: int = 25,
+    spoke_to_spoke: str = ISOLATED,
     interface_name: str = "wg0",
 ) -> HubConfig:
     """Makes the hub's keys and its one row.
@@ -61,14 +67,17 @@ def initialize_hub(
     """
     values = checked_values(
         networkCIDR=network_cidr,
+        **({"networkCIDR6": network_cidr6} if network_cidr6 else {}),
         endpoint=endpoint,
         listenPort=listen_port,
         dns=dns,
         dnsDomains=dns_domains,
         mtu=mtu,
         persistentKeepalive=persistent_keepalive,
+        spokeToSpoke=spoke_to_spoke,
         interfaceName=interface_name,
     )
+    _check_room(values["networkCIDR"], values.get("networkCIDR6"))
     try:
         with transaction.atomic():
             if HubConfig.objects.exists():
@@ -76,6 +85,8 @@ def initialize_hub(
             hub = _create_hub(values, now)
             _notify_agent()
             details = {"network": hub.network_cidr, "endpoint": hub.endpoint}
+            if hub.network_cidr6:
+                details["network6"] = hub.network_cidr6
             audit.record("hub.initialized", by=by, about="hub", now=now, **details)
             return hub
     except IntegrityError:
@@ -85,12 +96,14 @@ def initialize_hub(
 # How each value an operator writes is parsed, by its name on the wire.
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "networkCIDR": parse_network,
+    "networkCIDR6": parse_network6,
     "endpoint": parse_endpoint,
     "listenPort": in_range(1, 65535),
     "dns": parse_each(parse_dns_server),
     "dnsDomains": parse_each(parse_domain),
     "mtu": in_range(1280, 65456),
     "persistentKeepalive": in_range(0, 65535),
+    "spokeToSpoke": one_of(*MODES),
     "interfaceName": check_interface_name,
 }
 
@@ -108,23 +121,31 @@ def checked_values(**written: Any) -> dict[str, Any]:
     return values
 
 
+def _check_room(network: IPv4Network, network6: IPv6Network | None) -> None:
+    """A spoke's host number is the same in both networks, so the second has to have room for those of the first."""
+    if network6 is not None and network6.num_addresses < network.num_addresses:
+        longest = 128 - (32 - network.prefixlen)
+        raise InvalidFields({"networkCIDR6": [f"Must have room for every host of {network}: at most a /{longest}."]})
+
+
 def update_hub(*, by: Caller, now: datetime, **written: Any) -> HubConfig:
     """Changes what is written, by its names on the wire; the agent brings the interface in line.
 
-    Raises InvalidFields, HubNotInitialized, or NetworkInUse when the network would change under a lease.
+    Raises InvalidFields, HubNotInitialized, or NetworkInUse when a network would change under a lease; a
+    first IPv6 prefix is such a change, for the spokes that are there have no address in it.
     """
     values = checked_values(**written)
     with transaction.atomic():
         hub = lock_hub()
         columns = {_COLUMNS[name]: value for name, value in values.items()}
         changed = {name: value for name, value in columns.items() if str(getattr(hub, name)) != str(value)}
-        if network := changed.get("network_cidr"):
-            _move_to_network(hub, network)
+        if changed.keys() & _NETWORKS:
+            _move_to_networks(hub, changed.get("network_cidr", hub.network), changed.get("network_cidr6", hub.network6))
         for name, value in changed.items():
-            setattr(hub, name, str(value) if name == "network_cidr" else value)
+            setattr(hub, name, str(value) if name in _NETWORKS else value)
         if changed:
             hub.updated_at = now
-            hub.save(update_fields=[*changed, "interface_address", "next_host", "updated_at"])
+            hub.save(update_fields=[*changed, "interface_address", "interface_address6", "next_host", "updated_at"])
             hub.generation = _next_generation()
             audit.record(
                 "hub.changed",
@@ -139,38 +160,52 @@ def update_hub(*, by: Caller, now: datetime, **written: Any) -> HubConfig:
 # Where each value is kept, by its name on the wire.
 _COLUMNS = {
     "networkCIDR": "network_cidr",
+    "networkCIDR6": "network_cidr6",
     "endpoint": "endpoint",
     "listenPort": "listen_port",
     "dns": "dns",
     "dnsDomains": "dns_domains",
     "mtu": "mtu",
     "persistentKeepalive": "persistent_keepalive",
+    "spokeToSpoke": "spoke_to_spoke",
 }
+_NETWORKS = {"network_cidr", "network_cidr6"}
 
 
-def _move_to_network(hub: HubConfig, network: IPv4Network) -> None:
+def _move_to_networks(hub: HubConfig, network: IPv4Network, network6: IPv6Network | None) -> None:
+    _check_room(network, network6)
     if hub.tokens.filter(lease_host__isnull=False).exists():
         raise NetworkInUse
-    hub.resting_addresses.all().delete()
-    hub.interface_address = f"{network[1]}/{network.prefixlen}"
-    hub.next_host = 2
+    if network != hub.network:
+        hub.resting_addresses.all().delete()
+        hub.next_host = 2
+    hub.interface_address = _hubs_address(network)
+    hub.interface_address6 = _hubs_address(network6) if network6 else None
+
+
+def _hubs_address(network: IPv4Network | IPv6Network) -> str:
+    """Its first host, with the prefix length."""
+    return f"{network[1]}/{network.prefixlen}"
 
 
 def _create_hub(values: dict[str, Any], now: datetime) -> HubConfig:
-    network = values["networkCIDR"]
+    network, network6 = values["networkCIDR"], values.get("networkCIDR6")
     private_key = generate_private_key()
     return HubConfig.objects.create(
         interface_name=values["interfaceName"],
-        interface_address=f"{network[1]}/{network.prefixlen}",
+        interface_address=_hubs_address(network),
+        interface_address6=_hubs_address(network6) if network6 else None,
         listen_port=values["listenPort"],
         public_key=public_key_of(private_key),
         sealed_private_key=seal(private_key, public_half=_sealing_public_half(), context=PRIVATE_KEY_CONTEXT),
         network_cidr=str(network),
+        network_cidr6=str(network6) if network6 else None,
         dns=values["dns"],
         dns_domains=values["dnsDomains"],
         endpoint=values["endpoint"],
         mtu=values["mtu"],
         persistent_keepalive=values["persistentKeepalive"],
+        spoke_to_spoke=values["spokeToSpoke"],
         created_at=now,
         updated_at=now,
     )
@@ -235,8 +270,17 @@ def add_peer(*, public_key: str, allowed_ips: str) -> Peer:
 def remove_peers(peer_ids: Sequence[int], *, now: datetime) -> int:
     """Wants these peers off the interface, in the caller's transaction; returns the generation that says so."""
     generation = _next_generation()
-    Peer.objects.filter(id__in=peer_ids, removed_at=None).update(live_key=None, removed_at=now, generation=generation)
+    Peer.objects.filter(id__in=peer_ids, removed_at=None).update(
+        live_key=None, removed_at=now, forwarding_group=None, generation=generation
+    )
     return generation
+
+
+def set_forwarding_group(peer_id: int, group: int | None) -> None:
+    """Says with which other peers this one may talk in the mode `cluster`, in the caller's transaction."""
+    Peer.objects.filter(id=peer_id).update(forwarding_group=group)
+    # Its row keeps its own generation: the firewall changes, and nobody's entry on the interface.
+    _next_generation()
 
 
 def _next_generation() -> int:
@@ -258,12 +302,13 @@ def _notify_agent() -> None:
 def wait_until_applied(generation: int, *, seconds: float) -> bool:
     """Whether the agent has applied this generation, after waiting for it at most so long.
 
-    Looks every 5 ms at first, then every 50. Does not wait when the agent is not alive or enough threads wait already.
+    Looks every 5 ms at first, then every 50. Does not wait when the agent is not alive or on hold, or enough threads
+    wait already.
     """
     state = AgentState.current()
-    if state.applied_generation >= generation:
+    if state.applied_generation >= generation and not state.hold:
         return True
-    if not state.is_alive(timezone.now()) or not _waiting.acquire(blocking=False):
+    if state.hold or not state.is_alive(timezone.now()) or not _waiting.acquire(blocking=False):
         return False
     try:
         return _poll_applied(generation, seconds)
@@ -278,6 +323,30 @@ def _poll_applied(generation: int, seconds: float) -> bool:
         if AgentState.objects.filter(id=1, applied_generation__gte=generation).exists():
             return True
     return False
+
+
+# --- Hold ---------------------------------------------------------------------------------------------------------
+
+
+def start_hold(*, by: Caller, now: datetime) -> None:
+    """After a restore: the agent tells what differs, and neither cuts nor revives a peer until `release_hold`.
+
+    A backup may be older than a removal made since; whoever was cut off must not come back by the restore alone.
+    """
+    with transaction.atomic():
+        AgentState.objects.update_or_create(id=1, defaults={"hold": True, "differences": []})
+        audit.record("hub.held", by=by, about="hub", now=now)
+        _notify_agent()
+
+
+def release_hold(*, by: Caller, now: datetime) -> bool:
+    """Lets the agent make the interface what the database says. False when there was no hold."""
+    with transaction.atomic():
+        if not AgentState.objects.filter(id=1, hold=True).update(hold=False, differences=[]):
+            return False
+        audit.record("hub.released", by=by, about="hub", now=now)
+        _notify_agent()
+    return True
 
 
 # --- The agent's view ---------------------------------------------------------------------------------------------
@@ -296,6 +365,23 @@ def wanted_interface(hub: HubConfig) -> WantedInterface:
         name=hub.interface_name,
         private_key=private_key,
         listen_port=hub.listen_port,
-        addresses=(hub.interface_address,),
+        addresses=hub.addresses,
         mtu=hub.mtu,
+    )
+
+
+def wanted_firewall(hub: HubConfig) -> WantedFirewall:
+    """What may pass at the hub's interface."""
+    groups: dict[int, list[str]] = defaultdict(list)
+    if hub.spoke_to_spoke == CLUSTER:
+        members = Peer.objects.filter(live_key__isnull=False, forwarding_group__isnull=False).order_by("id")
+        rows: Iterable[Any] = members.values_list("forwarding_group", "allowed_ips")
+        for group, allowed_ips in rows:
+            groups[group] += allowed_ips.split(",")
+    return WantedFirewall(
+        interface=hub.interface_name,
+        addresses=hub.addresses,
+        mode=hub.spoke_to_spoke,
+        services=parse_services(settings.HUB_SPOKE_SERVICES),
+        groups=groups,
     )

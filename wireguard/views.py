@@ -8,16 +8,23 @@ from hubproject.access import ANYONE, role_of, setup_code_matches
 from hubproject.api import body_of, caller, now, page_of, without_unchanged
 from hubproject.errors import NotAuthenticated, PermissionRefused
 from hubproject.models import Role
+from wireguard.firewall import ISOLATED
 from wireguard.models import AgentState, Peer
 from wireguard.serializers import HubConfigOut, HubStatusOut, InitializeHub, StatusParameters, UpdateHub
-from wireguard.services import get_hub, initialize_hub, update_hub
+from wireguard.services import get_hub, initialize_hub, release_hold, update_hub
 
 
 class HubViewSet(ViewSet):
     """The hub's set-up and what the agent says of it."""
 
     # Before there is a hub, the setup code opens `initialize`; the view itself sees to that.
-    roles = {"initialize": ANYONE, "config": Role.VIEWER, "update": Role.ADMIN, "status": Role.VIEWER}
+    roles = {
+        "initialize": ANYONE,
+        "config": Role.VIEWER,
+        "update": Role.ADMIN,
+        "status": Role.VIEWER,
+        "release": Role.ADMIN,
+    }
 
     def initialize(self, request: Request) -> Response:
         """Makes the hub's keys and configuration, once."""
@@ -31,6 +38,8 @@ class HubViewSet(ViewSet):
             dns_domains=values.get("dnsDomains", []),
             mtu=values.get("mtu", 1420),
             persistent_keepalive=values.get("persistentKeepalive", 25),
+            network_cidr6=values.get("networkCIDR6"),
+            spoke_to_spoke=values.get("spokeToSpoke", ISOLATED),
             by=caller(request, actor),
             now=now(),
         )
@@ -70,13 +79,18 @@ class HubViewSet(ViewSet):
                 "appliedGeneration": agent.applied_generation,
                 "syncedAt": agent.synced_at,
                 "agent": word,
-                "hold": False,
-                "differences": [agent.problem] if agent.problem else [],
+                "hold": agent.hold,
+                "differences": [*filter(None, [agent.problem]), *agent.differences],
                 "peers": peers,
                 **page,
             }
         )
         return Response(answer.data)
+
+    def release(self, request: Request) -> Response:
+        """Ends the hold after a restore: the interface becomes what the database says."""
+        release_hold(by=caller(request), now=now())
+        return Response({"success": True})
 
 
 def _initializer(request: Request) -> str | None:

@@ -1,50 +1,6 @@
 #!/bin/sh
 # Connects this Linux machine to a WireGuard hub.
-#
-# All of this script sits in functions that its last line calls, so a download that was cut short does nothing.
-# It saves the script it carries (below, up to END_OF_SPOKE_SCRIPT) and runs that copy as root: the token works
-# once, so whatever goes wrong afterwards, the saved copy can be run again.
-# shellcheck disable=SC3043 # every shell this meets has 'local': dash, bash, busybox, ksh, zsh
-
-{% include "parts/shell.sh" %}
-{% include "parts/saver.sh" %}
-main() {
-    prepare_shell
-    [ "$#" -gt 0 ] || exit 2
-    create_copy
-    cat >"$COPY" <<'END_OF_SPOKE_SCRIPT' || die "The script could not be saved to $COPY: is the disk full?"
-#!/bin/sh
-# Makes this Linux machine a spoke of a WireGuard hub. Run it as root: sh FILE install
-# It may be run as often as you like: it goes on where it stopped, and leaves a connected machine alone.
-# Exit codes: 0 connected, 2 wrong usage, 3 this machine cannot be connected as it is, 4 another run is in progress,
-# 5 packages could not be installed, 6 the hub refused or could not be reached, 7 registered but no handshake yet,
-# 129, 130, 143 interrupted: what this run made is gone again, except the keys and this copy.
-# The environment may set how long it waits, in seconds: WIREGUARD_HUB_RETRY_SECONDS for the hub to accept the
-# registration (120), WIREGUARD_HUB_HANDSHAKE_SECONDS for the first handshake (30).
-# shellcheck disable=SC3043 # every shell this meets has 'local': dash, bash, busybox, ksh, zsh
-
-{% include "parts/values.sh" %}
-OS=linux
-
-{% include "parts/shell.sh" %}
-{% include "parts/report.sh" %}
-{% include "parts/formats.sh" %}
-{% include "parts/json.sh" %}
-{% include "parts/state.sh" %}
-{% include "parts/linux_machine_files.sh" %}
-{% include "parts/linux_machine.sh" %}
-{% include "parts/linux_packages.sh" %}
-{% include "parts/keys.sh" %}
-{% include "parts/register.sh" %}
-{% include "parts/config.sh" %}
-{% include "parts/linux_tunnel.sh" %}
-{% include "parts/verify.sh" %}
-{% include "parts/install.sh" %}
-main "$@"
-END_OF_SPOKE_SCRIPT
-    run_copy "$@"
-}
-
+{% include "parts/linux_script.sh" %}
 # A cut in the last line itself leaves at most a bare `main`, which does nothing without an argument.
 set -- install "$@"
 main "$@"

@@ -1,22 +1,20 @@
 #!/bin/sh
-# Takes what a WireGuard hub's install script made off this Linux machine: tunnel, service, configuration, keys.
-# Packages stay. Exit codes: 0 done, 3 this is not root.
+# Takes what a WireGuard hub's install script made off this machine: tunnels, services, configuration, keys.
+# Packages stay. Exit codes: 0 done, 3 this is not root, 4 an install script is at work.
 # shellcheck disable=SC3043 # every shell this meets has 'local': dash, bash, busybox, ksh, zsh
 
 {% include "parts/shell.sh" %}
 {% include "parts/report.sh" %}
-{% include "parts/linux_machine_files.sh" %}
-{% include "parts/linux_tunnel.sh" %}
-STATE_HOME=/var/lib/wireguard-hub-spoke
-
+{% include "parts/lock.sh" %}
+{% include "parts/linux_files.sh" %}
+{% include "parts/linux_service.sh" %}
+{% include "parts/linux_uninstall.sh" %}
 main() {
     prepare_shell
     is_root || refuse_without_root
     exec </dev/null
-    find_service_manager
-    remove_tunnels
-    rm -rf "$STATE_HOME"
-    say 'Removed from this machine. Its packages were left, and so is its entry on the hub: remove the spoke there.'
+    # shellcheck disable=SC2046 # a list of words
+    uninstall $(list_spokes)
 }
 
 refuse_without_root() {
@@ -24,24 +22,14 @@ refuse_without_root() {
     exit 3
 }
 
-remove_tunnels() {
-    local file
-    for file in /etc/wireguard/wg[0-9].conf; do
-        is_of_a_hub "$file" || continue
-        INTERFACE=${file##*/}
-        INTERFACE=${INTERFACE%.conf}
-        say "Taking $INTERFACE down"
-        stop_tunnel
-        rm -f "$file"
-    done
-}
-
-# The first line is written by the install script; a file without it belongs to somebody else.
-is_of_a_hub() {
-    local mark
-    [ -f "$1" ] || return 1
-    IFS= read -r mark <"$1" || return 1
-    case $mark in '# wireguard-hub-spoke '*) ;; *) return 1 ;; esac
+# Every id that a state directory or a configuration bears.
+list_spokes() {
+    {
+        ls "$STATE_HOME"
+        for file in /etc/wireguard/wg[0-9].conf; do
+            sed -n '1s/^# wireguard-hub-spoke \([0-9a-f]*\):.*/\1/p' "$file"
+        done
+    } 2>/dev/null | grep -x '[0-9a-f]\{16\}' | awk '!seen[$0]++'
 }
 
 main "$@"

@@ -71,7 +71,7 @@ def test_every_declared_answer_can_be_had(db, clock, settings, monkeypatch):
 
 
 def without_a_hub(admin: Client) -> None:
-    for name in ("getHubConfig", "getHubStatus", "reissueToken", "revokeToken", "confirmNode"):
+    for name in ("getHubConfig", "getHubStatus", "reissueToken", "revokeToken", "confirmNode", "unconfirmNode"):
         call(admin, addresses()[name])
     admin.put("/api/hub/config", {"mtu": 1400}, content_type=JSON)
     admin.post("/api/installation/token", {"spokeName": "alpha"}, content_type=JSON)
@@ -193,6 +193,7 @@ def of_clusters(admin: Client) -> None:
     admin.get(cluster)
     admin.put(cluster, {"datacenter": "Berlin"}, content_type=JSON)
     admin.post(f"{cluster}/nodes/{node['spokeId']}/confirm")
+    admin.delete(f"{cluster}/nodes/{node['spokeId']}/confirm")
     for address in (cluster, f"/api/spoke/{node['spokeId']}", cluster):
         admin.delete(address)
 

@@ -26,7 +26,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, TypeVar
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = ("unshare", "nsenter", "mount", "findmnt", "ip", "nft", "ping", "wg")
@@ -100,7 +100,7 @@ class Process(subprocess.Popen[bytes]):
         """To the command itself: the process known here is the nsenter that waits for it."""
         with contextlib.suppress(ProcessLookupError):
             if self.poll() is None:
-                os.kill(_child(self.pid) or self.pid, number)
+                os.kill(first_child(self.pid) or self.pid, number)
 
     def close(self) -> None:
         self.kill()
@@ -125,7 +125,7 @@ def _content(file: BinaryIO) -> str:
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
 
 
-def _child(pid: int) -> int | None:
+def first_child(pid: int) -> int | None:
     with contextlib.suppress(OSError):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(children[0]) if children else None
@@ -245,6 +245,9 @@ class Host:
         self._holder.wait()
 
 
+AnyHost = TypeVar("AnyHost", bound=Host)
+
+
 class Lab:
     """Hosts in one network, 203.0.113.0/24 by habit, joined by a bridge in one more: the internet."""
 
@@ -254,7 +257,8 @@ class Lab:
     def __enter__(self) -> Self:
         require_root_and_tools()
         try:
-            self.internet = self._open("internet")
+            self.internet = Host("internet")
+            self.hosts.append(self.internet)
             self.internet.run(["ip", "-batch", "-"], given="link add br0 type bridge\nlink set br0 up\n", check=True)
         except BaseException:
             self.close()
@@ -266,7 +270,11 @@ class Lab:
 
     def host(self, name: str, address: str, *, forwarding: bool = False) -> Host:
         """A new machine that all others reach. `name`: at most 15 characters, for its cable bears it too."""
-        host = self._open(name, forwarding=forwarding)
+        return self.join(Host(name, forwarding=forwarding), address)
+
+    def join(self, host: AnyHost, address: str) -> AnyHost:
+        """Give a machine its cable and address."""
+        self.hosts.append(host)
         host.address = address
         self._cable(host)
         host.run(
@@ -282,11 +290,6 @@ class Lab:
         for host in self.hosts:
             host.wait()
         self.hosts.clear()
-
-    def _open(self, name: str, *, forwarding: bool = False) -> Host:
-        host = Host(name, forwarding=forwarding)
-        self.hosts.append(host)
-        return host
 
     def _cable(self, host: Host) -> None:
         # Both ends are made inside: no link ever shows up on this machine. Only the network is entered, for

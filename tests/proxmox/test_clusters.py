@@ -8,7 +8,7 @@ from hubproject.models import AuditEvent
 from proxmox.models import Cluster, Health
 from spokes.models import Spoke
 from tests.conftest import NOW, agent_has_applied, assert_refused, enrol, issue, refused_fields, register
-from wireguard.models import PeerStatus
+from wireguard.models import HubConfig, Peer, PeerStatus
 
 pytestmark = pytest.mark.django_db
 CA, OTHER_CA = "ab" * 32, "cd" * 32
@@ -203,6 +203,54 @@ def test_a_confirmed_node_is_shown_so_and_recorded_once(hub, operator):
         assert confirm(operator, spoke, spoke).json() == {"success": True}
     assert operator.get(path(spoke)).json()["nodes"][0]["confirmed"] is True
     assert AuditEvent.objects.filter(event="node.confirmed").count() == 1
+
+
+def groups():
+    """The forwarding group of each live spoke's peer, by name."""
+    return dict(Spoke.objects.live().values_list("name", "peer__forwarding_group"))
+
+
+def test_confirmed_nodes_of_one_cluster_share_a_group_and_nobody_else_has_it(hub, operator):
+    berlin = [node(name, proxmoxClusterFingerprint=CA) for name in ("pve1", "pve2", "pve3")]
+    tokyo = [node(name, cluster="tokyo", proxmoxClusterFingerprint=OTHER_CA) for name in ("tyo1", "tyo2")]
+    for spoke in (*berlin[:2], *tokyo):
+        confirm(operator, spoke, spoke)
+    found = groups()
+    assert found["pve1"] == found["pve2"] != found["tyo1"] == found["tyo2"]
+    assert None not in {found["pve1"], found["tyo1"]}
+    assert found["pve3"] is None
+
+
+def test_confirming_is_a_change_for_the_agent_that_touches_no_peer(hub, operator):
+    spoke = node("pve1")
+    before = Peer.objects.get(), HubConfig.objects.get().generation
+    confirm(operator, spoke, spoke)
+    assert HubConfig.objects.get().generation == before[1] + 1
+    assert Peer.objects.get().generation == before[0].generation
+    confirm(operator, spoke, spoke)
+    assert HubConfig.objects.get().generation == before[1] + 1
+
+
+def test_a_confirmation_can_be_taken_back(hub, operator):
+    spoke = node("pve1")
+    confirm(operator, spoke, spoke)
+    generation = HubConfig.objects.get().generation
+    for _ in range(2):
+        assert operator.delete(f"{path(spoke)}/nodes/{spoke['id']}/confirm").json() == {"success": True}
+    assert operator.get(path(spoke)).json()["nodes"][0]["confirmed"] is False
+    assert groups() == {"pve1": None}
+    assert HubConfig.objects.get().generation == generation + 1
+    assert AuditEvent.objects.filter(event="node.unconfirmed").count() == 1
+
+
+def test_a_removed_node_is_in_no_group(hub, operator):
+    spoke = node("pve1")
+    confirm(operator, spoke, spoke)
+    operator.delete(f"/api/spoke/{spoke['id']}")
+    assert Peer.objects.get().forwarding_group is None
+    back = node("pve1")
+    assert groups() == {"pve1": None}
+    assert operator.get(path(back)).json()["nodes"][0]["confirmed"] is False
 
 
 def test_a_spoke_that_is_no_node_of_the_cluster_cannot_be_confirmed(hub, operator):

@@ -24,12 +24,14 @@ needs_machine = pytest.mark.skipif(
 # With busybox as the shell, everything else is busybox too, as on Alpine.
 BUSYBOX_TOOLS = [
     *["awk", "cat", "chmod", "cp", "cut", "date", "grep", "head", "id", "ln", "mkdir", "mktemp", "mv", "readlink"],
-    *["rm", "rmdir", "sed", "setsid", "sha256sum", "sleep", "tail", "tr", "uname"],
+    *["ls", "rm", "rmdir", "sed", "setsid", "sha256sum", "sleep", "tail", "tr", "uname"],
 ]
 
 HUB_KEY = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
 TOKEN = "Kd8jD_s9fN2mPlqR6tV8wX0yZ5aB3cE7gH4iJ-abcde"
 STATE_HOME = "var/lib/wireguard-hub-spoke"
+PROGRAM = "usr/local/sbin/wireguard-hub-spoke"
+CONNECTED = "Connected: web-1 is 10.0.1.5 on wg0, hub 203.0.113.1:51820."
 
 SET_UP = r"""
 set -e
@@ -42,7 +44,8 @@ mount --rbind /proc root/proc
 mount --rbind /dev root/dev
 mount -t tmpfs -o mode=755 tmpfs root/run
 mount -t tmpfs -o mode=1777 tmpfs root/tmp
-mkdir -p root/etc/wireguard
+mkdir -p root/etc/wireguard root/upper
+mount --bind upper root/upper
 rm -rf root/etc/wireguard/* root/var/lib/wireguard-hub-spoke
 chroot root chmod 777 /record
 echo ready
@@ -58,7 +61,12 @@ STAND_INS = {
     "wg": r"""
 case $1 in
 genkey | pubkey | --version) exec REAL_WG "$@" ;;
-show) cat "/record/handshake.$2" 2>/dev/null ;;
+show)
+    case $3 in
+    latest-handshakes) cat "/record/handshake.$2" 2>/dev/null ;;
+    endpoints) cat /record/endpoints 2>/dev/null ;;
+    esac
+    ;;
 esac
 """,
     "wg-quick": r"""
@@ -75,20 +83,34 @@ esac
 case $* in
 '-4 -o address show') cat /record/addresses ;;
 '-4 route show table all') cat /record/routes ;;
+'-6 -o address show') cat /record/addresses6 2>/dev/null ;;
+'-6 route show table all') cat /record/routes6 2>/dev/null ;;
+'route get '*) [ ! -e /record/no-route ] ;;
 'link show dev '*) [ -e "/record/link.$4" ] ;;
-'link add dev wghub-probe type wireguard') [ ! -e /record/old-kernel ] ;;
+'link add dev wghub-probe type wireguard')
+    [ ! -e /record/link.wghub-probe ] || exit 2
+    cat /record/old-kernel >&2 2>/dev/null && exit 2
+    : >/record/link.wghub-probe
+    ;;
 'link delete dev '*) rm -f "/record/link.$4" "/record/handshake.$4" ;;
 *) exit 255 ;;
 esac
 """,
     "systemctl": r"""
 case $* in
-'enable --now wg-quick@'*) wg-quick up "${3#*@}" ;;
+daemon-reload | 'enable --now wireguard-hub-spoke-'*.timer | 'disable --now wireguard-hub-spoke-'*.timer) ;;
+'enable wg-quick@'*) ;;
+'restart wg-quick@'*)
+    [ ! -e "/record/link.${2#*@}" ] || wg-quick down "${2#*@}"
+    wg-quick up "${2#*@}"
+    ;;
+'is-failed --quiet wg-quick@'*) [ -e /record/failed-unit ] ;;
 'disable --now wg-quick@'*) [ ! -e "/record/link.${3#*@}" ] || wg-quick down "${3#*@}" ;;
 *) exit 255 ;;
 esac
 """,
     "curl": r"""
+case $* in *--data-binary*) ;; *) cat /record/headers 2>/dev/null; exit ;; esac
 while [ $# -gt 0 ]; do
     case $1 in
     -o) answer=$2 ;;
@@ -103,7 +125,9 @@ number=$(($(cat /record/answered 2>/dev/null || echo 0) + 1))
 tail -n +2 "/record/answer.$number" >"$answer"
 head -n 1 "/record/answer.$number" | tr -d '\n'
 """,
-    "ping": "",
+    "ping": r"""
+[ ! -e /record/no-ping ] && [ "$6" -le "$(cat /record/largest-ping 2>/dev/null || echo 9999)" ]
+""",
 }
 
 
@@ -131,6 +155,10 @@ def body_of(script):
     """The script that the outer one carries and saves."""
     after = script.split("<<'END_OF_SPOKE_SCRIPT'", 1)[1].split("\n", 1)[1]
     return after.split("\nEND_OF_SPOKE_SCRIPT\n", 1)[0] + "\n"
+
+
+def last_line(text):
+    return text.rstrip("\n").rpartition("\n")[2]
 
 
 def accepted(**hub):
@@ -172,6 +200,7 @@ class Machine:
             stdout=subprocess.PIPE,
         )
         assert self._process.stdout.readline() == b"ready\n"
+        self._upper = overlay / "upper"
         # The chroot is entered a moment after the word.
         root = Path(f"/proc/{self._process.pid}/root")
         while not (root / "record").exists():
@@ -285,6 +314,12 @@ class Machine:
         """The bodies the hub was sent."""
         record = self.root / "record/requests"
         return [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+
+    def touched(self):
+        """Every file, link and directory that was changed or made since the machine was built."""
+        found = self.run("find", "/upper", "/run", "/tmp", "-mindepth", "1").stdout.splitlines()
+        paths = {path.removeprefix("/upper") for path in found}
+        return {path for path in paths if not path.startswith(("/record", "/upper", "/root"))}
 
     def configs(self):
         return sorted(path.name for path in (self.root / "etc/wireguard").iterdir())

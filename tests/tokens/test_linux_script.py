@@ -13,13 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.tokens.machine import (
+    CONNECTED,
     HUB_KEY,
     SHELLS,
     STATE_HOME,
     TOKEN,
-    Machine,
     accepted,
     body_of,
+    last_line,
     linux_script,
     needs_machine,
 )
@@ -27,32 +28,6 @@ from tokens.scripts import checked_commands, install_commands, script_sha256
 
 pytestmark = needs_machine
 URL = "https://hub.example.com"
-CONNECTED = "Connected: web-1 is 10.0.1.5 on wg0, hub 203.0.113.1:51820."
-
-
-@pytest.fixture
-def build(tmp_path):
-    """Make machines that are taken down at the end of the test."""
-    machines: list[Machine] = []
-
-    def build_one(shell="dash", **options):
-        place = tmp_path / str(len(machines))
-        place.mkdir()
-        machines.append(Machine(place, shell, **options))
-        return machines[-1]
-
-    yield build_one
-    for machine in machines:
-        machine.close()
-
-
-@pytest.fixture
-def machine(build):
-    return build()
-
-
-def last_line(text):
-    return text.rstrip("\n").rpartition("\n")[2]
 
 
 def mode(path):
@@ -133,7 +108,7 @@ def test_under_systemd_the_tunnel_is_a_service(machine):
     machine.put("run/systemd/system/.keep")
     done = machine.pipe(linux_script())
     assert last_line(done.stdout) == CONNECTED
-    assert machine.calls("systemctl") == ["systemctl enable --now wg-quick@wg0"]
+    assert machine.calls("systemctl") == ["systemctl enable wg-quick@wg0", "systemctl restart wg-quick@wg0"]
 
 
 def test_without_a_service_manager_it_says_what_a_restart_means(machine):
@@ -148,7 +123,7 @@ def test_under_openrc_the_tunnel_is_a_service(machine):
     machine.put_tool("rc-update")
     machine.put_tool("rc-service", 'wg-quick up "${1#*.}"')
     assert last_line(machine.pipe(linux_script()).stdout) == CONNECTED
-    assert machine.calls("rc-") == ["rc-update add wg-quick.wg0 default", "rc-service wg-quick.wg0 start"]
+    assert machine.calls("rc-") == ["rc-update add wg-quick.wg0 default", "rc-service wg-quick.wg0 restart"]
 
 
 def test_what_the_hub_says_now_wins_over_what_the_script_was_issued_with(machine):
@@ -169,49 +144,35 @@ def test_the_order_of_the_answers_keys_does_not_matter(machine):
     assert last_line(machine.pipe(linux_script()).stdout) == CONNECTED
 
 
+def test_a_proxmox_node_joins_as_one_by_the_linux_command_too(machine):
+    machine.put_tool("pveversion", "echo pve-manager/8.2.4/faa83925c9641325")
+    done = machine.pipe(linux_script())
+    assert "This is a Proxmox VE node and joins as one." in done.stdout
+    assert machine.requests()[0]["os"] == "proxmox"
+
+
 # ---- nothing happens by halves
 
 
-def changes(machine):
-    found = machine.run("find", "/etc", "/var", "/tmp", "/home", "/record", "-newer", "/stamp")
-    return [line for line in found.stdout.splitlines() if line != "/record/calls"]
-
-
-def test_a_download_cut_at_any_place_does_nothing(machine):
-    script = linux_script()
-    machine.put("script", script)
-    machine.put("stamp")
-    cuts = [*range(0, len(script) - 80, 50), *range(len(script) - 80, len(script) - 1)]
-    loop = f"for cut in {' '.join(map(str, cuts))}; do head -c $cut /script | sh; done >/dev/null 2>&1"
-    machine.run("sh", "-c", loop)
-    assert changes(machine) == []
-    assert machine.calls() == []
-
-
-@pytest.mark.parametrize("shell", ["bash", "busybox"])
-def test_a_download_cut_in_its_last_lines_does_nothing_in_other_shells_either(build, shell):
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_download_cut_at_any_place_does_nothing(build, shell):
     machine = build(shell)
     script = linux_script()
     machine.put("script", script)
-    machine.put("stamp")
-    cuts = [*range(0, len(script), 1500), *range(len(script) - 50, len(script) - 1)]
+    before = machine.touched()
+    cuts = [*range(0, len(script), 2500), *range(len(script) - 50, len(script) - 1)]
     loop = f"for cut in {' '.join(map(str, cuts))}; do head -c $cut /script | sh; done >/dev/null 2>&1"
     machine.run("sh", "-c", loop)
-    assert changes(machine) == []
+    assert machine.touched() == before
     assert machine.calls() == []
-
-
-def test_the_whole_script_does_leave_something(machine):
-    """The two tests above would pass for a script that never does anything."""
-    machine.put("stamp")
-    machine.pipe(linux_script())
-    assert "/etc/wireguard/wg0.conf" in changes(machine)
+    machine.run("sh", "-c", "sh </script")
+    assert machine.touched() - before > {"/etc/wireguard/wg0.conf"}
 
 
 def test_a_wrong_word_gets_the_usage_and_keeps_the_script(machine):
     done = machine.run("sh", "-s", "remove", text=linux_script())
     assert done.returncode == 2
-    saved = re.fullmatch(r"Usage: sh (\S+) install\n", done.stderr)[1]
+    saved = re.match(r"Usage: sh (\S+) install ", done.stderr)[1]
     assert last_line(machine.run("sh", saved, "install").stdout) == CONNECTED
 
 
@@ -248,11 +209,12 @@ def test_a_foreign_interface_without_a_file_is_left_alone_too(machine):
     assert machine.exists("record/link.wg0")
 
 
-def test_a_spoke_of_another_token_is_foreign(machine):
+def test_a_spoke_of_another_hub_is_foreign(machine):
     machine.pipe(linux_script())
     before = machine.read("etc/wireguard/wg0.conf")
     machine.answers(accepted(networkCIDR="10.7.0.0/16") | {"allowedIPs": ["10.7.0.9/16"]})
-    done = machine.pipe(linux_script(token=TOKEN[::-1], network_cidr="10.7.0.0/16"))
+    another = HUB_KEY.swapcase()
+    done = machine.pipe(linux_script(token=TOKEN[::-1], network_cidr="10.7.0.0/16", hub_public_key=another))
     assert last_line(done.stdout) == "Connected: web-1 is 10.7.0.9 on wg1, hub 203.0.113.1:51820."
     assert machine.read("etc/wireguard/wg0.conf") == before
 
@@ -266,10 +228,11 @@ def test_ten_taken_interfaces_are_one_clear_line(machine):
 
 def test_a_kernel_without_wireguard_is_found_out_before_the_hub_hears_of_the_machine(machine):
     machine.put("record/old-kernel")
+    machine.put_tool("uname", "case $1 in -s) echo Linux ;; *) echo 4.19.0-27-amd64 ;; esac")
     machine.hide("wireguard-go")
     done = machine.pipe(linux_script())
     assert done.returncode == 3
-    assert "This kernel has no WireGuard" in last_line(done.stderr)
+    assert "This kernel has no WireGuard (4.19.0-27-amd64): update it" in last_line(done.stderr)
     assert machine.calls("curl") == []
 
 
@@ -303,9 +266,9 @@ def without_wireguard(machine):
 @pytest.mark.parametrize("manager", ["apt-get", "dnf", "yum", "zypper", "pacman", "apk"])
 def test_missing_tools_are_installed_and_nothing_else_is_touched(machine, manager):
     without_wireguard(machine)
-    machine.put_tool(manager, TOOLS_ARRIVE)
+    machine.put_tool(manager, f"case $* in --version) ;; *) {TOOLS_ARRIVE} ;; esac")
     assert last_line(machine.pipe(linux_script()).stdout) == CONNECTED
-    (call,) = machine.calls(manager)
+    (call,) = (call for call in machine.calls(manager) if "--version" not in call)
     assert call.endswith(" wireguard-tools")
     assert "upgrade" not in call.replace("--no-upgrade", "")
 
@@ -324,7 +287,7 @@ def test_packages_that_cannot_be_installed_are_one_line_that_says_what_to_do(mac
     done = machine.pipe(linux_script())
     assert done.returncode == 5
     assert last_line(done.stderr) == (
-        "Stopped: apt-get could not install wireguard-tools: install it by hand, then try again."
+        "Stopped: apt-get could not install wireguard-tools (E: no such luck): install it by hand, then try again."
     )
     assert "E: no such luck" in (machine.state / "install.log").read_text()
     assert machine.calls("curl") == []
@@ -377,7 +340,7 @@ def test_a_hub_that_stays_away_is_given_up_and_the_next_run_uses_the_same_key(ma
         "Stopped: The hub could not be reached at https://hub.example.com/api/spoke/register"
         " (curl: (7) no route to the hub)."
     )
-    told = re.search(r"To try again as root: (sh \S+ install)", done.stderr)[1]
+    told = re.search(r"To try again as root: (sh \S+ resume)", done.stderr)[1]
     assert last_line(machine.run(*told.split()).stdout) == CONNECTED
     first, second = machine.requests()
     assert first == second
@@ -558,7 +521,7 @@ def test_an_interrupted_run_takes_back_what_it_made_and_can_be_run_again(build, 
     assert (ended, last_line(errors)) == (code, "Stopped: Interrupted; what this run made is undone.")
     assert machine.configs() == []
     assert not machine.exists("record/link.wg0")
-    assert machine.calls("systemctl")[-1] == "systemctl disable --now wg-quick@wg0"
+    assert "systemctl disable --now wg-quick@wg0" in machine.calls("systemctl")
     (machine.root / "record/silent-hub").unlink()
     assert last_line(machine.run_again().stdout) == CONNECTED
     first, second = machine.requests()
@@ -652,7 +615,7 @@ def test_without_sudo_and_doas_it_says_how_to_finish_with_the_saved_copy(build, 
     assert "neither sudo nor doas is here" in last_line(done.stderr)
     finishing = re.search(r"finish with: (sh \S+ install)$", last_line(done.stderr))[1]
     assert last_line(machine.run(*finishing.split()).stdout) == CONNECTED
-    assert last_line(machine.run(*finishing.split()).stdout).startswith("Already connected")
+    assert list((machine.root / "tmp").iterdir()) == []
 
 
 def test_a_user_who_runs_the_saved_copy_is_told_to_become_root(machine):
@@ -940,6 +903,8 @@ def ask(shell, *commands):
 
 BAD_IPV4 = ["", "10.0.1", "10.0.1.5.", "1.2.3.256", "01.2.3.4", "1..2.3", "a.b.c.d", "1.2.3.4 ", "1.2.3.4.5"]
 BAD_CIDR = ["", "10.0.1.0", "10.0.1.0/33", "10.0.1.0/", "/24", "10.0.1.0/024", "1.2.3.4/24/8", "1.2.3.256/8"]
+BAD_IPV6 = ["g::1", "a:b", ":", ":::", "1::2::3", "12345::", ":1::", "1::2:", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9"]
+BAD_IPV6 += ["1:2:3:4::5:6:7:8", "::1%eth0", "::ffff:1.2.3.4", "fd00:: "]
 BAD_ENDPOINT = [
     "",
     "hub",
@@ -958,7 +923,15 @@ BAD_KEY = ["", HUB_KEY[:-1], HUB_KEY + "=", HUB_KEY.replace("T", " "), HUB_KEY[:
 FORMATS = {  # function: (what it lets through, what it does not)
     "is_ipv4": (["10.0.1.5", "0.0.0.0", "255.255.255.255"], BAD_IPV4),
     "is_cidr": (["10.0.1.0/24", "10.0.0.0/8", "1.2.3.4/32", "0.0.0.0/0"], BAD_CIDR),
-    "is_address": (["1.1.1.1", "fd00::1", "::1"], ["", "1.1.1", "1.1.1.1;x", "fd00", "g::1", "a:b"]),
+    "is_address": (["1.1.1.1", "fd00::1", "::1"], ["", "1.1.1", "1.1.1.1;x", "fd00", *BAD_IPV6]),
+    "is_ipv6": (
+        ["::", "::1", "1::", "1:2:3:4:5:6:7:8", "1::3:4:5:6:7:8", "2001:db8::A:b", "1:2:3:4:5:6:7::"],
+        BAD_IPV6,
+    ),
+    "is_cidr6": (
+        ["fd00::/64", "::/0", "fd00::5/128"],
+        ["", "fd00::", "fd00::/129", "fd00::/064", "10.0.1.0/24", "x::/64"],
+    ),
     "is_domain": (["example.com", "a", "x_y-z.example"], ["", "-a", "a b", "a;b", "~a", "\u00e4.example"]),
     "is_endpoint": (["203.0.113.1:51820", "hub.example.com:1", "[2001:db8::1]:51820"], BAD_ENDPOINT),
     "is_key": ([HUB_KEY], BAD_KEY),
@@ -989,17 +962,17 @@ def address(text):
 
 
 OVERLAPS = {
-    address("10.0.1.77/24"): "10.0.1.77/24 on eth0",
-    address("10.0.1.77/32"): "10.0.1.77/32 on eth0",
-    address("10.0.0.9/8"): "10.0.0.9/8 on eth0",
-    address("10.9.9.9 peer 10.0.1.1/32"): "10.0.1.1/32 on eth0",
-    "10.0.0.0/16 via 10.9.9.1 dev tun0 metric 50": "10.0.0.0/16 on tun0",
-    "10.0.1.128/25 dev docker0 proto kernel scope link src 10.0.1.129": "10.0.1.128/25 on docker0",
-    "10.0.1.200 via 10.9.9.1 dev eth0": "10.0.1.200 on eth0",
-    "10.0.1.255 nhid 5 via 10.9.9.1 dev eth0": "10.0.1.255 on eth0",
+    address("10.0.1.77/24"): "10.0.1.77/24 eth0",
+    address("10.0.1.77/32"): "10.0.1.77/32 eth0",
+    address("10.0.0.9/8"): "10.0.0.9/8 eth0",
+    address("10.9.9.9 peer 10.0.1.1/32"): "10.0.1.1/32 eth0",
+    "10.0.0.0/16 via 10.9.9.1 dev tun0 metric 50": "10.0.0.0/16 tun0",
+    "10.0.1.128/25 dev docker0 proto kernel scope link src 10.0.1.129": "10.0.1.128/25 docker0",
+    "10.0.1.200 via 10.9.9.1 dev eth0": "10.0.1.200 eth0",
+    "10.0.1.255 nhid 5 via 10.9.9.1 dev eth0": "10.0.1.255 eth0",
     "10.0.1.0/24 proto bgp metric 20 ": "10.0.1.0/24",
     "blackhole 10.0.0.0/15 proto bird": "10.0.0.0/15",
-    "local 10.0.1.1 dev lo table local proto kernel scope host": "10.0.1.1 on lo",
+    "local 10.0.1.1 dev lo table local proto kernel scope host": "10.0.1.1 lo",
     address("10.9.9.9/24"): "",
     address("10.0.2.1/23"): "",
     "default via 10.9.9.1 dev eth0 proto dhcp": "",
@@ -1012,6 +985,30 @@ OVERLAPS = {
     "210.0.1.0/24 dev eth1": "",
     "unreachable default metric 4278198272": "",
     "10.0.1.0/24 dev wg0 proto kernel scope link src 10.0.1.5": "",
+    "2: eth0    inet6 fd00::1/64 scope global": "",
+    "fd00::/8 dev eth0": "",
+}
+
+OVERLAPS6 = {
+    "2: eth0    inet6 fd00:10:0:1::1/64 scope global": "fd00:10:0:1::1/64 eth0",
+    "2: eth0    inet6 FD00:10:0:1:FFFF::1/128 scope global": "FD00:10:0:1:FFFF::1/128 eth0",
+    "fd00:10:0:1:8000::/65 dev eth0 proto ra": "fd00:10:0:1:8000::/65 eth0",
+    "fd00:10::/30 via fe80::1 dev eth0": "fd00:10::/30 eth0",
+    "fc00::/7 dev eth0": "fc00::/7 eth0",
+    "unreachable fd00::/8 dev lo": "fd00::/8 lo",
+    "fd00:10:0:1::9 via fe80::1 dev eth0": "fd00:10:0:1::9 eth0",
+    "2: eth0    inet6 fd00:10:0:2::1/64 scope global": "",
+    "2: eth0    inet6 fd00:10:1:1::1/64 scope global": "",
+    "2: eth0    inet6 fe80::1/64 scope link": "",
+    "fd00:10:0:1::/64 dev wg0 proto kernel": "",
+    "local fd00:10:0:1::5 dev lo table local": "",
+    "anycast fd00:10:0:1:: dev wg0 table local": "",
+    "multicast ff00::/8 dev eth0 table local": "",
+    "default via fe80::1 dev eth0": "",
+    "::/0 dev eth0": "",
+    "8000::/1 dev eth0": "",
+    "10.0.0.0/8 dev eth0": "",
+    address("10.0.1.77/24"): "",
 }
 
 AWKS = [awk for awk in (["mawk"], ["gawk"], ["original-awk"], ["busybox", "awk"]) if shutil.which(awk[0])]
@@ -1026,9 +1023,10 @@ def with_awk(awk, tmp_path):
 
 @pytest.mark.parametrize("awk", AWKS, ids=lambda awk: awk[0])
 def test_every_awk_finds_the_overlaps_and_no_others(awk, tmp_path):
-    commands = [f'echo "$(printf "%s\\n" {shlex.quote(line)} | overlapping 10.0.1.0/24 wg0)"' for line in OVERLAPS]
-    found = ask("dash", with_awk(awk, tmp_path), *commands)
-    assert dict(zip(OVERLAPS, found, strict=True)) == OVERLAPS
+    for network, overlaps in {"10.0.1.0/24": OVERLAPS, "fd00:10:0:1::/64": OVERLAPS6}.items():
+        commands = [f"echo $(printf '%s\\n' {shlex.quote(line)} | overlapping {network} wg0)" for line in overlaps]
+        found = ask("dash", with_awk(awk, tmp_path), *commands)
+        assert dict(zip(overlaps, found, strict=True)) == overlaps
 
 
 @pytest.mark.parametrize("awk", AWKS, ids=lambda awk: awk[0])

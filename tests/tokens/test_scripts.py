@@ -60,7 +60,7 @@ def test_templates_hold_nothing_but_text_values_and_includes(source):
 def test_values_stand_only_in_assignments(source):
     lines = [line for line in (TEMPLATES / source).read_text().splitlines() if "{{" in line]
     for line in lines:
-        assert re.fullmatch(r' *[A-Z_]+=\{\{ [a-z_]+(\|join:" ")?\|sh \}\}', line), line
+        assert re.fullmatch(r' *[A-Z_]+6?=\{\{ [a-z_]+6?(\|join:" ")?\|sh \}\}', line), line
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -125,8 +125,8 @@ def test_a_printed_value_object_does_not_show_the_token():
 
 
 def test_every_platform_has_a_template_and_a_content_type():
-    assert PLATFORMS == ("linux",)
-    assert SCRIPTS["linux"].content_type == "text/x-shellscript"
+    assert PLATFORMS == ("linux", "proxmox")
+    assert {SCRIPTS[platform].content_type for platform in PLATFORMS} == {"text/x-shellscript"}
 
 
 def test_the_checksum_is_that_of_the_served_bytes():
@@ -138,21 +138,23 @@ def test_the_checksum_is_that_of_the_served_bytes():
 # ---- the shape of the text
 
 
-def test_the_last_line_calls_main_and_all_before_it_only_defines():
-    text = render_script("linux", script_values())
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_last_line_calls_main_and_all_before_it_only_defines(platform):
+    text = render_script(platform, script_values())
     *_, before, last = text.splitlines()
     assert (before, last) == ('set -- install "$@"', 'main "$@"')
     outer = text.replace(body_of(text), "")
-    starts = [line for line in outer.splitlines() if re.match(r"[^\s#}]", line)]
+    starts = [line for line in outer.splitlines() if re.match(r"[^\s#{}]", line)]
     assert all(
         re.fullmatch(r"\w+\(\) \{.*", line) for line in starts if line not in {before, last, "END_OF_SPOKE_SCRIPT"}
     )
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("name", ["web-1", HOSTILE], ids=["plain", "hostile"])
-def test_shellcheck_finds_nothing_to_say(name, tmp_path):
-    text = render_script("linux", script_values(spoke_name=name, token=name))
+def test_shellcheck_finds_nothing_to_say(name, platform, tmp_path):
+    text = render_script(platform, script_values(spoke_name=name, token=name))
     (tmp_path / "outer.sh").write_text(text)
     (tmp_path / "body.sh").write_text(body_of(text))
     found = subprocess.run(
@@ -161,9 +163,10 @@ def test_shellcheck_finds_nothing_to_say(name, tmp_path):
     assert (found.returncode, found.stdout) == (0, "")
 
 
+@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
-def test_every_shell_accepts_the_grammar(shell):
-    text = render_script("linux", script_values(spoke_name=HOSTILE))
+def test_every_shell_accepts_the_grammar(shell, platform):
+    text = render_script(platform, script_values(spoke_name=HOSTILE))
     for script in (text, body_of(text)):
         subprocess.run([*shell, "-n"], input=script, text=True, check=True)
 

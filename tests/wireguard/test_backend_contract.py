@@ -240,29 +240,48 @@ def test_local_networks_are_those_of_the_other_interfaces(wg0):
     assert wg0.local_networks(without="wg1") == ["10.0.1.0/24"]
 
 
+def table_of(interface):
+    return firewall.ruleset_text(firewall.WantedFirewall(interface, ("10.0.1.1/24",)))
+
+
 def test_the_firewall_table_is_listed_when_it_is_there(backend):
     assert backend.firewall_table() is None
-    backend.load_ruleset(firewall.ruleset_text("wg0"))
-    assert 'iifname "wg0" oifname "wg0" drop' in backend.firewall_table()
+    backend.load_ruleset(table_of("wg0"))
+    assert 'iifname "wg0" ip saddr 10.0.1.1 drop' in backend.firewall_table()
 
 
 def test_loading_the_firewall_again_replaces_it(backend):
-    backend.load_ruleset(firewall.ruleset_text("wg0"))
+    backend.load_ruleset(table_of("wg0"))
     first = backend.firewall_table()
-    backend.load_ruleset(firewall.ruleset_text("wg5"))
+    backend.load_ruleset(table_of("wg5"))
     assert backend.firewall_table() == first.replace("wg0", "wg5")
 
 
 def test_removing_the_firewall_table_works_whether_it_is_there_or_not(backend):
-    backend.load_ruleset(firewall.ruleset_text("wg0"))
+    backend.load_ruleset(table_of("wg0"))
     for _ in range(2):
         backend.load_ruleset(firewall.REMOVAL_TEXT)
         assert backend.firewall_table() is None
 
 
 def test_a_broken_firewall_script_changes_nothing(backend):
-    backend.load_ruleset(firewall.ruleset_text("wg0"))
+    backend.load_ruleset(table_of("wg0"))
     before = backend.firewall_table()
     with pytest.raises(BackendError):
         backend.load_ruleset("table inet wireguard_hub { rubbish }\n")
     assert backend.firewall_table() == before
+
+
+@pytest.mark.parametrize("versions", [{4}, {6}, {4, 6}, set()])
+def test_forwarding_is_as_it_was_set_for_each_ip_version(wg0, versions):
+    assert forwarded(wg0) == set()
+    wg0.set_forwarding("wg0", versions={4, 6})
+    assert forwarded(wg0) == {4, 6}
+    wg0.set_forwarding("wg0", versions=versions)
+    assert forwarded(wg0) == versions
+    wg0.set_forwarding("wg0", versions=())
+    assert forwarded(wg0) == set()
+
+
+def forwarded(backend):
+    return {version for version in (4, 6) if backend.is_forwarding("wg0", versions=[version])}

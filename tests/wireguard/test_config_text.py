@@ -1,33 +1,17 @@
-"""Config text and the difference between what is wanted and what is seen."""
+"""Config text: what wg and wg-quick are given, and what may never stand in it."""
 
 import pytest
 
 from wireguard.configtext import (
-    Difference,
     WantedInterface,
     WantedPeer,
     check_interface_name,
-    difference,
     setconf_text,
     wg_quick_text,
 )
-from wireguard.dump import SeenInterface, SeenPeer
 
 INTERFACE = WantedInterface("wg0", "PRIVATE", 51820, ("10.0.1.1/24", "fd00::1/64"), 1420)
 PEERS = [WantedPeer("FIRST", ("10.0.1.2/32", "fd00::2/128")), WantedPeer("SECOND", ())]
-
-
-def seen(**allowed_ips: str) -> SeenInterface:
-    """An interface with these peers, each with its allowed-ips."""
-    peers = {
-        key: SeenPeer(key, None, tuple(filter(None, text.split(","))), 0, 0, 0, None, False)
-        for key, text in allowed_ips.items()
-    }
-    return SeenInterface("PUBLIC", 51820, None, peers)
-
-
-def wanted(**allowed_ips: str) -> dict[str, WantedPeer]:
-    return {key: WantedPeer(key, tuple(filter(None, text.split(",")))) for key, text in allowed_ips.items()}
 
 
 def test_the_text_for_setconf_holds_key_port_and_peers():
@@ -64,30 +48,6 @@ def test_a_line_break_in_a_value_is_refused(peer):
 
 def test_the_private_key_is_not_shown_when_the_interface_is_printed():
     assert "PRIVATE" not in repr(INTERFACE)
-
-
-@pytest.mark.parametrize(
-    ("want", "see", "change"),
-    [
-        pytest.param({}, {}, ((), {}), id="nothing wanted, nothing seen"),
-        pytest.param({"A": "1,2"}, {"A": "1,2"}, ((), {}), id="right"),
-        pytest.param({"A": "2,1"}, {"A": "1,2"}, ((), {}), id="right in another order"),
-        pytest.param({"A": "1"}, {}, ((), {"A": "1"}), id="missing"),
-        pytest.param({}, {"A": "1"}, (("A",), {}), id="foreign"),
-        pytest.param({"A": "1"}, {"A": "1,2"}, ((), {"A": "1"}), id="allowed-ips widened"),
-        pytest.param({"A": "1,2"}, {"A": "1"}, ((), {"A": "1,2"}), id="allowed-ips narrowed"),
-        pytest.param({"A": "1", "B": "2"}, {"A": "", "X": "1", "B": "2"}, (("X",), {"A": "1"}), id="stolen"),
-    ],
-)
-def test_the_difference_names_what_is_wrong_and_nothing_else(want, see, change):
-    remove, put = change
-    assert difference(wanted(**want), seen(**see)) == Difference(remove, tuple(wanted(**put).values()))
-
-
-def test_a_difference_is_false_when_there_is_nothing_to_do():
-    assert not difference(wanted(A="1"), seen(A="1"))
-    assert difference(wanted(A="1"), seen())
-    assert difference(wanted(), seen(A="1"))
 
 
 @pytest.mark.parametrize("name", ["wg0", "w", "hub.vpn_1", "a=b+c-d", "w" * 15])

@@ -9,6 +9,7 @@ from wireguard.hub_values import (
     parse_each,
     parse_endpoint,
     parse_network,
+    parse_network6,
 )
 
 
@@ -58,6 +59,51 @@ def test_a_network_is_taken_as_it_is_written(text):
 def test_a_network_that_spokes_cannot_live_in_is_refused(text, words):
     with pytest.raises(ValueError, match=words):
         parse_network(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("fd12:3456:789a::/64", "fd12:3456:789a::/64"),
+        ("FD00:0:0::/64", "fd00::/64"),
+        ("fd00:0:0:1:2:3:4:0/112", "fd00::1:2:3:4:0/112"),
+        ("fc00::/64", "fc00::/64"),
+        ("2a01:4f8:1:2::/80", "2a01:4f8:1:2::/80"),
+    ],
+)
+def test_an_ipv6_prefix_is_taken_in_its_canonical_spelling(text, network):
+    assert str(parse_network6(text)) == network
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("fd00::1/64", "fd00::/64"),
+        ("fd00::/63", "between 64 and 112"),
+        ("fd00::/113", "between 64 and 112"),
+        ("fd00::", "between 64 and 112"),
+        ("::/64", "reserved"),
+        ("::/112", "reserved"),
+        ("fe80::/64", "reserved"),
+        ("fec0::/64", "reserved"),
+        ("ff02::/64", "reserved"),
+        ("64:ff9b::/96", "reserved"),
+        ("::ffff:10.0.0.0/112", "reserved"),
+        ("fd00::%eth0/64", "one machine only"),
+        ("fd00::%$(reboot)/64", "one machine only"),
+        ("10.0.1.0/24", "IPv6"),
+        ("", "IPv6"),
+        ("fd00::/64\n", "IPv6"),
+        (" fd00::/64", "IPv6"),
+        ("fd00::/\u0666\u0664", "IPv6"),
+        ("fd00::/64%x", "IPv6"),
+        ("[fd00::]/64", "IPv6"),
+        ("fd00:::/64", "IPv6"),
+    ],
+)
+def test_an_ipv6_prefix_that_spokes_cannot_live_in_is_refused(text, words):
+    with pytest.raises(ValueError, match=words):
+        parse_network6(text)
 
 
 @pytest.mark.parametrize(

@@ -66,18 +66,24 @@ def test_it_takes_every_value_an_operator_may_choose(admin):
         "dnsDomains": ["Corp.Example.com"],
         "mtu": 1380,
         "persistentKeepalive": 0,
+        "networkCIDR6": "FD12:3456:789A::/64",
+        "spokeToSpoke": "cluster",
     }
     hub = initialize(admin, **chosen).json()["hubConfig"]
     assert {name: hub[name] for name in chosen} == chosen | {
         "endpoint": "[2001:db8::1]:443",
         "dns": ["172.16.0.53", "2001:db8::53"],
         "dnsDomains": ["corp.example.com"],
+        "networkCIDR6": "fd12:3456:789a::/64",
     }
     assert hub["interfaceAddress"] == "172.16.0.1/16"
+    assert hub["interfaceAddress6"] == "fd12:3456:789a::1/64"
+    assert wanted_interface(HubConfig.objects.get()).addresses == ("172.16.0.1/16", "fd12:3456:789a::1/64")
 
 
 def test_null_and_empty_optional_fields_are_absent(admin):
     absent = {"listenPort": None, "dns": None, "dnsDomains": "", "mtu": "", "persistentKeepalive": None}
+    absent |= {"networkCIDR6": "", "spokeToSpoke": None}
     hub = initialize(admin, **absent).json()["hubConfig"]
     assert (hub["listenPort"], hub["dns"], hub["mtu"], hub["persistentKeepalive"]) == (51820, [], 1420, 25)
 
@@ -114,6 +120,13 @@ def test_a_second_time_is_answered_409_and_changes_nothing(admin):
         ("networkCIDR", "10.0.1.0/\u0662\u0664"),
         ("networkCIDR", "010.0.1.0/24"),
         ("networkCIDR", "10.0.1.0/24; reboot"),
+        ("networkCIDR6", "10.0.2.0/24"),
+        ("networkCIDR6", "fe80::/64"),
+        ("networkCIDR6", "fd00::%eth0/64"),
+        ("networkCIDR6", "fd00::1/64"),
+        ("networkCIDR6", "fd00::/126"),
+        ("spokeToSpoke", "Open"),
+        ("spokeToSpoke", "mesh"),
         ("endpoint", "hub.example.com"),
         ("endpoint", "hub.example.com:0"),
         ("endpoint", "hub.example.com:65536"),
@@ -146,6 +159,12 @@ def test_every_wrong_value_is_named_at_once(admin):
     assert set(refused_fields(initialize(admin, **wrong))) == set(wrong)
 
 
+def test_an_ipv6_prefix_has_to_have_room_for_every_host_number(admin):
+    small = initialize(admin, networkCIDR="10.0.0.0/8", networkCIDR6="fd00::/112")
+    assert "at most a /104" in refused_fields(small)["networkCIDR6"][0]
+    assert initialize(admin, networkCIDR="10.0.0.0/8", networkCIDR6="fd00::/104").status_code == 201
+
+
 def test_the_sentence_names_the_network_that_was_meant(admin):
     assert "10.0.1.0/24" in refused_fields(initialize(admin, networkCIDR="10.0.1.77/24"))["networkCIDR"][0]
 
@@ -153,8 +172,7 @@ def test_the_sentence_names_the_network_that_was_meant(admin):
 @pytest.mark.parametrize(
     "unknown",
     [
-        {"networkCIDR6": "fd00::/64"},
-        {"spokeToSpoke": "open"},
+        {"interfaceAddress6": "fd00::1/64"},
         {"privateKey": "YAnz3TDZ5aXBcm0dFGLMqmpKHRh1Q0bIZ1gsTg2WEGY="},
         {"publicKey": "x"},
         {"interfaceName": "eth0"},
@@ -170,7 +188,9 @@ def test_a_field_that_cannot_be_chosen_here_is_refused(admin, unknown):
 
 
 def test_the_command_sets_the_hub_up(db, capsys):
-    call_command(*COMMAND, "--listen-port", "443", "--dns", "10.0.1.53", "--interface", "wg7")
+    call_command(
+        *COMMAND, "--listen-port", "443", "--dns", "10.0.1.53", "--interface", "wg7", "--network6", "fd00::/64"
+    )
     hub = HubConfig.objects.get()
     assert (hub.interface_name, hub.interface_address, hub.listen_port, hub.dns) == (
         "wg7",
@@ -179,7 +199,7 @@ def test_the_command_sets_the_hub_up(db, capsys):
         ["10.0.1.53"],
     )
     out = capsys.readouterr().out
-    assert "10.0.1.1/24 on wg7" in out
+    assert "10.0.1.1/24 and fd00::1/64 on wg7" in out
     assert hub.public_key in out
     assert AuditEvent.objects.get(event="hub.initialized").actor.startswith("command:")
 

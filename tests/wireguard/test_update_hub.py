@@ -24,6 +24,8 @@ def put(client, **body):
         ("dnsDomains", ["corp.example.com"]),
         ("mtu", 1380),
         ("persistentKeepalive", 15),
+        ("spokeToSpoke", "cluster"),
+        ("spokeToSpoke", "open"),
     ],
 )
 def test_each_field_changes_alone(hub, admin, field, value):
@@ -50,8 +52,7 @@ def test_what_was_read_may_be_sent_back_and_changes_nothing(hub, admin):
         ("id", 2),
         ("interfaceName", "wg7"),
         ("privateKey", "x"),
-        ("networkCIDR6", "fd00::/64"),
-        ("spokeToSpoke", "open"),
+        ("interfaceAddress6", "fd00::1/64"),
     ],
 )
 def test_a_read_only_or_unknown_field_that_would_change_is_refused(hub, admin, field, value):
@@ -68,6 +69,8 @@ def test_a_read_only_or_unknown_field_that_would_change_is_refused(hub, admin, f
         ("dns", "9.9.9.9"),
         ("mtu", 100),
         ("networkCIDR", "10.0.1.7/24"),
+        ("networkCIDR6", "fd00::/126"),
+        ("spokeToSpoke", "none"),
     ],
 )
 def test_a_bad_value_is_refused_and_nothing_changes(hub, admin, field, value):
@@ -83,6 +86,39 @@ def test_the_network_cannot_change_while_a_lease_lives(hub, admin):
     answer = put(admin, networkCIDR="10.9.0.0/24").json()["hubConfig"]
     assert (answer["networkCIDR"], answer["interfaceAddress"]) == ("10.9.0.0/24", "10.9.0.1/24")
     assert issue("beta").row.address == "10.9.0.2"
+
+
+def test_an_ipv6_prefix_cannot_be_added_or_changed_while_a_lease_lives(hub, admin):
+    issued = issue("alpha")
+    assert_refused(put(admin, networkCIDR6="fd00::/64"), 409, "NETWORK_IN_USE")
+    assert admin.get(PATH).json()["networkCIDR6"] is None
+    revoke_token(token_id=issued.row.id, by=BY_TEST, now=NOW)
+    answer = put(admin, networkCIDR6="FD00:0::/64").json()["hubConfig"]
+    assert (answer["networkCIDR6"], answer["interfaceAddress6"]) == ("fd00::/64", "fd00::1/64")
+    beta = issue("beta").row
+    assert_refused(put(admin, networkCIDR6="fd00:1::/64"), 409, "NETWORK_IN_USE")
+    assert put(admin, networkCIDR6="FD00::/64").status_code == 200
+    revoke_token(token_id=beta.id, by=BY_TEST, now=NOW)
+    assert put(admin, networkCIDR6="fd00:1::/64").json()["hubConfig"]["interfaceAddress6"] == "fd00:1::1/64"
+
+
+def test_addresses_rest_on_when_only_the_ipv6_prefix_changes(hub, admin):
+    revoke_token(token_id=issue("alpha").row.id, by=BY_TEST, now=NOW)
+    put(admin, networkCIDR6="fd00::/64")
+    assert issue("beta").row.address == "10.0.1.3"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({}, {"networkCIDR": "10.0.0.0/8", "networkCIDR6": "fd00::/112"}),
+        ({"networkCIDR": "10.0.0.0/8"}, {"networkCIDR6": "fd00::/112"}),
+        ({"networkCIDR6": "fd00::/112"}, {"networkCIDR": "10.0.0.0/8"}),
+    ],
+)
+def test_the_ipv6_prefix_keeps_room_for_every_host_number(hub, admin, first, then):
+    put(admin, **first)
+    assert "at most a /104" in refused_fields(put(admin, **then))["networkCIDR6"][0]
 
 
 def test_an_unset_hub_is_said_to_be_so(db, admin):

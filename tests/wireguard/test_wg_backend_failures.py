@@ -13,7 +13,7 @@ import pytest
 from tests.wireguard.own_namespace import own_namespace
 from wireguard.backends import BackendError, BackendUnavailable, InterfaceMissing, WgBackend
 from wireguard.configtext import Difference, WantedInterface, WantedPeer, setconf_text
-from wireguard.firewall import ruleset_text
+from wireguard.firewall import WantedFirewall, ruleset_text
 from wireguard.keys import generate_private_key
 
 KEY = generate_private_key()
@@ -38,6 +38,9 @@ class StandIns:
         return self.log.read_text(encoding="utf-8").splitlines()
 
 
+TABLE = ruleset_text(WantedFirewall("wg0", ("10.0.1.1/24",)))
+
+
 @pytest.fixture
 def machine(tmp_path) -> StandIns:
     return StandIns(tmp_path)
@@ -58,7 +61,7 @@ def everything_told(error: BaseException) -> str:
         (lambda backend: backend.create_interface("wg-none"), "iproute2"),
         (lambda backend: backend.link_state("lo"), "iproute2"),
         (lambda backend: backend.local_networks(without="wg0"), "iproute2"),
-        (lambda backend: backend.load_ruleset(ruleset_text("wg0")), "nftables"),
+        (lambda backend: backend.load_ruleset(TABLE), "nftables"),
         (lambda backend: backend.firewall_table(), "nftables"),
     ],
 )
@@ -88,7 +91,11 @@ def test_a_program_that_cannot_be_started_is_named(machine):
         ("wg", "Unable to modify interface: Permission denied", lambda b: b.configure("lo", CONFIG)),
         ("ip", "RTNETLINK answers: Operation not permitted", lambda b: b.create_interface("wg-none")),
         ("ip", "RTNETLINK answers: Operation not permitted", lambda b: b.link_up("lo")),
-        ("nft", "Operation not permitted (you must be root)", lambda b: b.load_ruleset(ruleset_text("wg0"))),
+        (
+            "nft",
+            "Operation not permitted (you must be root)",
+            lambda b: b.load_ruleset(TABLE),
+        ),
         ("nft", "Operation not permitted (you must be root)", lambda b: b.firewall_table()),
     ],
 )

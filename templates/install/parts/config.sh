@@ -1,29 +1,51 @@
 MADE_CONFIG=''
 
-# Written beside it and renamed, so that nobody ever sees half of it.
 write_config() {
-    local file new
-    file=$(config_file "$INTERFACE")
-    new=/etc/wireguard/.$INTERFACE.conf.new
     choose_dns
-    print_config >"$new" 2>/dev/null || stop 3 "$new could not be written: is the disk full?"
+    choose_ipv6
     is_ours "$INTERFACE" || MADE_CONFIG=yes
-    mv -f "$new" "$file" || stop 3 "$file could not be written."
+    publish "$(config_file "$INTERFACE")" print_config ||
+        stop 3 "$(config_file "$INTERFACE") could not be written: is the disk full?"
 }
 
 print_config() {
-    printf '%s\n[Interface]\nAddress = %s\nPrivateKey = ' "$MARK" "$SPOKE_IP" &&
+    printf '%s: %s\n[Interface]\nAddress = %s\nPrivateKey = ' \
+        "$(mark_of "$ID")" "$SPOKE_NAME" "$SPOKE_IP${SPOKE_IP6:+, $SPOKE_IP6}" &&
         cat "$STATE/private.key" &&
         printf 'MTU = %s\n' "$MTU" &&
         print_dns &&
         printf '\n[Peer]\nPublicKey = %s\nEndpoint = %s\n' "$HUB_PUBLIC_KEY" "$HUB_ENDPOINT" &&
-        printf 'AllowedIPs = %s\nPersistentKeepalive = %s\n' "$NETWORK_CIDR" "$PERSISTENT_KEEPALIVE"
+        printf 'AllowedIPs = %s\nPersistentKeepalive = %s\n' \
+            "$NETWORK_CIDR${NETWORK_CIDR6:+, $NETWORK_CIDR6}" "$PERSISTENT_KEEPALIVE"
+}
+
+# config_value NAME: what our configuration says, the first word of a list.
+config_value() {
+    sed -n "s/^$1 = //p" "$(config_file "$INTERFACE")" | head -n 1 | cut -d , -f 1
+}
+
+# The address that could not be set would take the whole tunnel down.
+choose_ipv6() {
+    [ -n "$SPOKE_IP6" ] || return 0
+    has_no_ipv6 || return 0
+    say '      IPv6 is switched off on this machine, so the tunnel carries IPv4 only.'
+    SPOKE_IP6=''
+    NETWORK_CIDR6=''
+}
+
+has_no_ipv6() {
+    local switch
+    [ -d /proc/sys/net/ipv6 ] || return 0
+    for switch in all default; do
+        [ "$(cat "/proc/sys/net/ipv6/conf/$switch/disable_ipv6" 2>/dev/null)" != 1 ] || return 0
+    done
+    return 1
 }
 
 # DNS is set only where taking the tunnel down undoes it.
 choose_dns() {
     DNS_BY=''
-    [ -n "$DNS_SERVERS" ] || return 0
+    { [ -n "$DNS_SERVERS" ] && wants_dns; } || return 0
     if have resolvectl && [ -d /run/systemd/resolve ]; then
         DNS_BY=resolvectl
     elif have resolvconf; then

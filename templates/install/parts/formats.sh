@@ -22,8 +22,37 @@ is_cidr() {
     case $1 in */*) is_ipv4 "${1%%/*}" && is_number "${1#*/}" 32 ;; *) return 1 ;; esac
 }
 
+# Eight groups of one to four digits, or fewer around one "::".
+is_ipv6() {
+    case $1 in
+    *[!0-9A-Fa-f:]* | *:::* | *::*::*) return 1 ;;
+    *::*) are_groups "${1%%::*}" 7 && are_groups "${1#*::}" "$((7 - GROUPS_FOUND))" ;;
+    *) are_groups "$1" 8 && [ "$GROUPS_FOUND" -eq 8 ] ;;
+    esac
+}
+
+# are_groups TEXT MOST: sets GROUPS_FOUND; no text is no group.
+are_groups() {
+    local IFS group
+    GROUPS_FOUND=0
+    case $1 in '') return 0 ;; :* | *:) return 1 ;; esac
+    IFS=:
+    # shellcheck disable=SC2086 # the point is to split at the colons
+    set -- "$2" $1
+    GROUPS_FOUND=$(($# - 1))
+    [ "$GROUPS_FOUND" -le "$1" ] || return 1
+    shift
+    for group in "$@"; do
+        case $group in ?????*) return 1 ;; esac
+    done
+}
+
+is_cidr6() {
+    case $1 in */*) is_ipv6 "${1%%/*}" && is_number "${1#*/}" 128 ;; *) return 1 ;; esac
+}
+
 is_address() {
-    case $1 in *[!0-9A-Fa-f:.]*) return 1 ;; *:*:*) return 0 ;; *) is_ipv4 "$1" ;; esac
+    case $1 in *:*) is_ipv6 "$1" ;; *) is_ipv4 "$1" ;; esac
 }
 
 is_domain() {
@@ -38,7 +67,7 @@ is_endpoint() {
     case $host in
     '['*']')
         host=${host#?}
-        case ${host%?} in *[!0-9A-Fa-f:.]*) return 1 ;; *:*) return 0 ;; *) return 1 ;; esac
+        is_ipv6 "${host%?}"
         ;;
     *) is_domain "$host" ;;
     esac

@@ -1,42 +1,38 @@
 INTERFACE=''
+OS=linux
 
 check_machine() {
     [ "$(uname -s)" = Linux ] || stop 3 'This script is for Linux.'
-    is_root || stop 3 "This needs root: become root and run: sh $COPY install"
+    check_root
     check_tools
+    if [ "$PLATFORM" = proxmox ] || is_proxmox; then check_proxmox; fi
 }
+
+check_root() { is_root || stop 3 "This needs root: become root and run: sh $COPY $VERB"; }
 
 check_tools() {
     local tool
-    for tool in awk cat chmod cp cut date grep head ln mkdir mv readlink rm sed sha256sum sleep tail tr; do
+    for tool in awk cat chmod cp cut date grep head ln mkdir mv readlink rm rmdir sed sha256sum sleep tail tr; do
         have "$tool" || stop 3 "The tool '$tool' is missing on this machine."
     done
     have curl || have wget || stop 3 'Neither curl nor wget is on this machine: install one of them.'
+    have curl || wget_checks_certificates ||
+        stop 3 "The wget of this machine does not check the hub's certificate: install curl."
 }
 
-# The 22nd field of stat; the second may hold blanks and ends at the last parenthesis.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+# Busybox's own TLS takes any certificate; with ssl_client beside it the certificate is checked.
+wget_checks_certificates() {
+    case $CALLBACK_URL in http://*) return 0 ;; esac
+    ! wget --help 2>&1 | grep -qi busybox || have ssl_client
+}
 
 # A clock that nobody sets.
 seconds() { cut -d . -f 1 /proc/uptime; }
 
-is_ours() { [ -f "$(config_file "$1")" ] && [ "$(head -n 1 "$(config_file "$1")")" = "$MARK" ]; }
-
 is_free() {
     local file
     file=$(config_file "$1")
-    [ ! -e "$file" ] && [ ! -L "$file" ] && ! link_exists "$1"
-}
-
-find_own_interface() {
-    local number
-    for number in 0 1 2 3 4 5 6 7 8 9; do
-        if is_ours "wg$number"; then
-            INTERFACE=wg$number
-            return
-        fi
-    done
-    return 1
+    [ ! -e "$file" ] && [ ! -L "$file" ] && [ ! -e "/etc/wireguard/proxmox/$1.conf" ] && ! link_exists "$1"
 }
 
 find_free_interface() {
@@ -53,58 +49,25 @@ find_free_interface() {
 # All that has to be right before the hub hears of this machine.
 check_network() {
     is_cidr "$NETWORK_CIDR" || stop 3 "The hub's network '$NETWORK_CIDR' is not an IPv4 network."
-    { mkdir -p /etc/wireguard 2>/dev/null && [ -w /etc/wireguard ]; } || stop 3 '/etc/wireguard cannot be written.'
+    can_write_config || stop 3 '/etc/wireguard cannot be written.'
+    refuse_second_enrolment
     find_own_interface || find_free_interface
     refuse_overlap
-    check_kernel
 }
 
-refuse_overlap() {
-    local taken
-    { ip -4 -o address show && list_routes; } >"$STATE/networks" 2>/dev/null ||
-        stop 3 'The addresses and routes of this machine could not be read.'
-    taken=$(overlapping "$NETWORK_CIDR" "$INTERFACE" <"$STATE/networks") ||
-        stop 3 'The addresses and routes of this machine could not be understood.'
-    rm -f "$STATE/networks"
-    [ -z "$taken" ] || stop 3 "The hub's network $NETWORK_CIDR overlaps $taken, which this machine already uses."
+can_write_config() {
+    publish "/etc/wireguard/.wireguard-hub-spoke.$ID" true || return 1
+    rm -f "/etc/wireguard/.wireguard-hub-spoke.$ID"
+    remove_made_directories
 }
 
-list_routes() { ip -4 route show table all || ip -4 route show; }
-
-# overlapping NETWORK INTERFACE: the first address or route on standard input that shares an address with NETWORK.
-# What INTERFACE carries is our own. A default route, also one in two halves, yields to any network.
-overlapping() {
-    awk -v network="$1" -v own="$2" '
-    function number(address,    part) {
-        split(address, part, ".")
-        return ((part[1] * 256 + part[2]) * 256 + part[3]) * 256 + part[4]
-    }
-    function length_of(cidr) { return cidr ~ /\// ? substr(cidr, index(cidr, "/") + 1) + 0 : 32 }
-    function overlap(one, other,    shorter, size) {
-        shorter = length_of(one) < length_of(other) ? length_of(one) : length_of(other)
-        # Some busybox cannot raise to a power.
-        for (size = 1; shorter < 32; shorter++) size *= 2
-        return int(number(one) / size) == int(number(other) / size)
-    }
-    function judge(cidr, device) {
-        if (device == own || length_of(cidr) < 2 || !overlap(cidr, network)) return
-        print cidr (device == "" ? "" : " on " device)
-        exit
-    }
-    /^[0-9]+: / { for (i = 3; i < NF; i++) if ($i == "inet" || $i == "peer") judge($(i + 1), $2); next }
-    {
-        device = ""
-        for (i = 1; i < NF; i++) if ($i == "dev") device = $(i + 1)
-        target = $1 ~ /^[a-z]/ && $1 != "default" ? $2 : $1
-        if (target ~ /^[0-9]/) judge(target, device)
-    }
-    '
-}
-
-check_kernel() {
-    if ip link add dev wghub-probe type wireguard 2>/dev/null; then
-        ip link delete dev wghub-probe
-    elif ! have wireguard-go || [ ! -c /dev/net/tun ]; then
-        stop 3 'This kernel has no WireGuard: update it (Linux 5.6 or newer has it), or install wireguard-go.'
-    fi
+# The hub's network can be here once only, and the tunnel that has it may be the one this machine is reached by.
+refuse_second_enrolment() {
+    local file other
+    for file in /etc/wireguard/wg[0-9].conf; do
+        { is_marked "$file" '' && ! is_marked "$file" "$ID" && grep -qxF "PublicKey = $HUB_PUBLIC_KEY" "$file"; } ||
+            continue
+        other=$(sed -n '1s/^# wireguard-hub-spoke \([0-9a-f]*\):.*/\1/p' "$file")
+        stop 3 "This machine is a spoke of this hub already, by ${file##*/}. To replace it, take it off first: sh $STATE_HOME/$other/install.sh uninstall"
+    done
 }

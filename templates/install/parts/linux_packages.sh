@@ -1,15 +1,16 @@
 have_all_tools() { have wg && have wg-quick && have ip; }
 
 install_packages() {
-    local manager
+    local manager packages
     ! have_all_tools || return 0
     manager=$(find_manager) || stop 5 'No package manager is known here: install wireguard-tools by hand, then try again.'
-    set --
-    { have wg && have wg-quick; } || set -- wireguard-tools
-    have ip || set -- "$@" "$(iproute_package "$manager")"
-    say "      $manager: $*"
-    { install_with "$manager" "$@" && have_all_tools; } ||
-        stop 5 "$manager could not install $*: install it by hand, then try again."
+    packages=$(missing_packages "$manager")
+    say "      $manager: $packages"
+    # shellcheck disable=SC2086 # a list of words
+    install_with "$manager" $packages
+    # What counts is what is here now: a manager's exit code also speaks of repositories that have nothing to do with it.
+    have_all_tools ||
+        stop 5 "$manager could not install $packages$(package_trouble): install it by hand, then try again."
 }
 
 find_manager() {
@@ -23,6 +24,14 @@ find_manager() {
     return 1
 }
 
+missing_packages() {
+    local packages
+    packages=''
+    { have wg && have wg-quick; } || packages=wireguard-tools
+    have ip || packages="${packages:+$packages }$(iproute_package "$1")"
+    printf '%s' "$packages"
+}
+
 iproute_package() {
     case $1 in dnf | yum) printf iproute ;; *) printf iproute2 ;; esac
 }
@@ -33,15 +42,99 @@ install_with() {
     manager=$1
     shift
     case $manager in
-    apt-get) apt_install "$@" || { quietly apt-get update; apt_install "$@"; } ;;
-    dnf | yum) quietly "$manager" -y install "$@" ;;
-    zypper) quietly zypper --non-interactive install --no-recommends "$@" ;;
-    pacman) quietly pacman -S --noconfirm --needed "$@" ;;
-    apk) quietly apk add --no-cache "$@" ;;
+    apt-get) apt_install "$@" || { patiently apt-get update; apt_install "$@"; } ;;
+    dnf | yum) rpm_install "$manager" "$@" || { add_epel "$manager" && rpm_install "$manager" "$@"; } ;;
+    zypper) patiently zypper --non-interactive install --no-recommends "$@" ;;
+    pacman) pacman_install "$@" ;;
+    apk) patiently apk add --no-cache "$@" ;;
     esac
 }
 
+# apt-get's own patience with locks is new, and does not cover its lists.
 apt_install() {
-    quietly env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
-        apt-get install -y --no-install-recommends --no-upgrade -o DPkg::Lock::Timeout=120 "$@"
+    patiently env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+        apt-get install -y --no-install-recommends --no-upgrade "$@"
+}
+
+# Fresh lists with old packages are half an upgrade, which Arch does not support: they are the last resort.
+pacman_install() {
+    patiently pacman -S --noconfirm --needed "$@" || patiently pacman -Sy --noconfirm --needed "$@"
+}
+
+# rpm_install MANAGER PACKAGE...: yum and dnf 4 wait for a lock for ever unless told to give up; dnf 5 gives up by itself.
+rpm_install() {
+    local manager
+    manager=$1
+    shift
+    set -- install '--setopt=*.skip_if_unavailable=1' "$@"
+    case $("$manager" --version 2>/dev/null) in *dnf5*) ;; *) set -- --setopt=exit_on_lock=1 "$@" ;; esac
+    patiently "$manager" -y "$@"
+}
+
+# Enterprise Linux 7 and 8 have wireguard-tools in EPEL only.
+add_epel() {
+    local id version
+    id=$(os_release ID)
+    version=$(os_release VERSION_ID)
+    version=${version%%.*}
+    case $id:$version in
+    fedora:* | amzn:20??) return 1 ;;
+    amzn:*) set -- amazon-linux-extras install -y epel ;;
+    ol:*) set -- rpm_install "$1" "oracle-epel-release-el$version" ;;
+    rhel:*) set -- rpm_install "$1" "https://dl.fedoraproject.org/pub/epel/epel-release-latest-$version.noarch.rpm" ;;
+    *) set -- rpm_install "$1" epel-release ;;
+    esac
+    say '      The packages are in EPEL, so that repository is added.'
+    case $1 in rpm_install) "$@" ;; *) patiently "$@" ;; esac
+}
+
+# The kernels of Enterprise Linux 7 and 8 have no WireGuard; ELRepo has the module for them.
+add_kernel_module() {
+    local manager version
+    manager=$(find_manager) || return 1
+    case $manager in dnf | yum) ;; *) return 1 ;; esac
+    version=$(os_release VERSION_ID)
+    version=${version%%.*}
+    case $(os_release ID):$version in
+    rhel:[78] | ol:[78])
+        set -- "https://www.elrepo.org/elrepo-release-$version.el$version.elrepo.noarch.rpm"
+        ;;
+    centos:[78] | rocky:8 | almalinux:8) set -- elrepo-release ;;
+    *) return 1 ;;
+    esac
+    say "      $manager: kmod-wireguard, from ELRepo"
+    rpm_install "$manager" "$1" && rpm_install "$manager" kmod-wireguard && quietly modprobe wireguard
+}
+
+# os_release KEY: read, not run.
+os_release() {
+    sed -n "s/^$1=//p" /etc/os-release 2>/dev/null | head -n 1 | tr -cd 'A-Za-z0-9._-'
+}
+
+# Another package manager at work is waited for, two minutes by default.
+patiently() {
+    local deadline told
+    deadline=$(($(seconds) + $(seconds_setting "${WIREGUARD_HUB_LOCK_SECONDS-}" 120)))
+    told=''
+    until keep_output "$@"; do
+        grep -qiw -e lock -e locked -e lock-frontend "$STATE/packages.log" || return 1
+        [ "$(seconds)" -lt "$deadline" ] || return 1
+        [ -n "$told" ] || say '      Another package manager is at work; waiting for it.'
+        told=yes
+        nap 1
+    done
+}
+
+keep_output() {
+    local status
+    "$@" >"$STATE/packages.log" 2>&1
+    status=$?
+    cat "$STATE/packages.log" >>"$LOG" 2>/dev/null
+    return "$status"
+}
+
+# What the manager itself says is wrong, in brackets.
+package_trouble() {
+    grep -i -e '^E: ' -e error -e lock "$STATE/packages.log" 2>/dev/null | head -n 1 | tr -cd '\040-\176' | cut -c 1-200 |
+        sed 's/..*/ (&)/'
 }

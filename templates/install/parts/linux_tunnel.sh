@@ -1,48 +1,52 @@
-find_service_manager() {
-    if [ -d /run/systemd/system ] && have systemctl; then
-        MANAGER=systemd
-    elif [ -d /run/openrc ] && have rc-update && [ -x /etc/init.d/wg-quick ]; then
-        MANAGER=openrc
-    else
-        MANAGER=none
+WAS_UP=''
+
+start_tunnel() {
+    ! link_exists "$INTERFACE" || WAS_UP=yes
+    run_tunnel || not_started
+    [ "$MANAGER" != none ] ||
+        say "      Nothing here starts services: after a restart of this machine, run: wg-quick up $INTERFACE"
+}
+
+# Whatever an interrupted run left half made is started afresh. A restart is one order to the service manager, so it is
+# carried out even when this script came through the tunnel and dies with it.
+run_tunnel() {
+    case $MANAGER in
+    systemd)
+        keep_userspace && quietly systemctl enable "wg-quick@$INTERFACE" && insist systemctl restart "wg-quick@$INTERFACE"
+        ;;
+    openrc)
+        ln -sf wg-quick "/etc/init.d/wg-quick.$INTERFACE" &&
+            quietly rc-update add "wg-quick.$INTERFACE" default &&
+            insist rc-service "wg-quick.$INTERFACE" restart
+        ;;
+    none)
+        take_link_down
+        # In a session of its own, because wireguard-go would otherwise end with the terminal.
+        set -- wg-quick up "$INTERFACE"
+        ! have setsid || set -- setsid "$@"
+        quietly "$@"
+        ;;
+    esac
+}
+
+# A link that no service has made is in its way.
+insist() { quietly "$@" || { link_exists "$INTERFACE" && take_link_down && quietly "$@"; }; }
+
+not_started() {
+    local reason
+    reason=$(find_trouble)
+    stop 7 "This machine is registered, but $INTERFACE did not start${reason:+: $reason}."
+}
+
+# The service has to be told which program stands in for the kernel.
+keep_userspace() {
+    if [ -n "$USERSPACE" ]; then
+        publish "$(userspace_file "$INTERFACE")" print_userspace && quietly systemctl daemon-reload
+    elif [ -e "$(userspace_file "$INTERFACE")" ]; then
+        rm -f "$(userspace_file "$INTERFACE")" && quietly systemctl daemon-reload
     fi
 }
 
-start_tunnel() {
-    find_service_manager
-    # What an interrupted run left half made.
-    ! link_exists "$INTERFACE" || stop_tunnel
-    case $MANAGER in
-    systemd) quietly systemctl enable --now "wg-quick@$INTERFACE" ;;
-    openrc) start_with_openrc ;;
-    none) start_alone ;;
-    esac || stop 7 "This machine is registered, but $INTERFACE did not start."
-}
-
-start_with_openrc() {
-    ln -sf wg-quick "/etc/init.d/wg-quick.$INTERFACE" &&
-        quietly rc-update add "wg-quick.$INTERFACE" default &&
-        quietly rc-service "wg-quick.$INTERFACE" start
-}
-
-# In a session of its own, because wireguard-go would otherwise end with the terminal.
-start_alone() {
-    set -- wg-quick up "$INTERFACE"
-    ! have setsid || set -- setsid "$@"
-    quietly "$@" || return 1
-    say "      Nothing here starts services: after a restart of this machine, run: wg-quick up $INTERFACE"
-}
-
-# Whatever of it there is.
-stop_tunnel() {
-    case $MANAGER in
-    systemd) quietly systemctl disable --now "wg-quick@$INTERFACE" ;;
-    openrc)
-        quietly rc-service "wg-quick.$INTERFACE" stop
-        quietly rc-update del "wg-quick.$INTERFACE" default
-        rm -f "/etc/init.d/wg-quick.$INTERFACE"
-        ;;
-    esac
-    ! link_exists "$INTERFACE" || quietly wg-quick down "$INTERFACE"
-    ! link_exists "$INTERFACE" || quietly ip link delete dev "$INTERFACE"
+print_userspace() {
+    printf '%s\n[Service]\nEnvironment=WG_QUICK_USERSPACE_IMPLEMENTATION=%s WG_SUDO=1\n' "$(mark_of "$ID")" "$USERSPACE"
 }

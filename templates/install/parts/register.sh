@@ -6,6 +6,7 @@ register() {
     deadline=$(($(seconds) + $(seconds_setting "${WIREGUARD_HUB_RETRY_SECONDS-}" 120)))
     pause=1
     until send_request && is_final "$STATUS"; do
+        stop_if_hopeless
         [ "$(($(seconds) + pause))" -le "$deadline" ] || give_up
         say "      The hub is not ready ($(trouble)); trying again in $pause s"
         nap "$pause"
@@ -16,9 +17,12 @@ register() {
 
 write_request() {
     {
-        printf '{"token":"%s","publicKey":"%s","os":"%s",' "$(json_text "$TOKEN")" "$PUBLIC_KEY" "$OS"
-        printf '"metadata":{"wireguardVersion":"%s","kernelVersion":"%s"}}\n' \
+        printf '{"token":"%s","publicKey":"%s","os":"%s"' "$(json_text "$TOKEN")" "$PUBLIC_KEY" "$OS"
+        print_platform_fields
+        printf ',"metadata":{"wireguardVersion":"%s","kernelVersion":"%s"' \
             "$(json_text "$(wg --version 2>/dev/null | cut -d ' ' -f 2)")" "$(json_text "$(uname -r)")"
+        print_platform_metadata
+        printf '}}\n'
     } >"$STATE/request.json"
 }
 
@@ -51,11 +55,29 @@ is_final() {
     case $1 in 000 | 429 | 5??) return 1 ;; esac
 }
 
+# Both tools may say more than one line; the first that names an error counts.
 trouble() {
     if [ "$STATUS" = 000 ]; then
-        tail -n 1 "$STATE/post.err" | tr -cd '\040-\176'
+        { grep -e '^curl: (' -e '^ERROR' "$STATE/post.err" || tail -n 1 "$STATE/post.err"; } | head -n 1 | tr -cd '\040-\176'
     else
         printf 'status %s' "$STATUS"
+    fi
+}
+
+# What waiting does not mend.
+stop_if_hopeless() {
+    [ "$STATUS" = 000 ] || return 0
+    ! grep -qi -e '^curl: (23)' -e 'No space left' "$STATE/post.err" || stop 3 "$STATE cannot be written: is the disk full?"
+    ! grep -qi certificate "$STATE/post.err" ||
+        stop 6 "The hub's certificate was not accepted ($(trouble)): $(certificate_hint), then try again."
+}
+
+certificate_hint() {
+    if [ "$(date +%Y)" -lt 2025 ]; then
+        printf 'the clock of this machine says %s, set it right' "$(date -u +%Y-%m-%d)"
+    else
+        printf 'see that ca-certificates is installed, that the clock is right (%s), and that no proxy changes certificates' \
+            "$(date -u +%Y-%m-%d)"
     fi
 }
 
@@ -93,7 +115,7 @@ parse_answer() {
 # answer PATH [DEFAULT]
 answer() {
     local value
-    value=$(awk -F '\t' -v path="$1" '$1 == path { print substr($0, length(path) + 2); exit }' "$STATE/answer")
+    value=$(awk -F '\t' -v path="$1" '$1 == path { print substr($0, length(path) + 2); exit }' "$STATE/answer" 2>/dev/null)
     case $value in '' | null) value=${2-} ;; esac
     printf '%s' "$value"
 }
@@ -106,11 +128,22 @@ read_answer() {
     NETWORK_CIDR=$(answer hub.networkCIDR "$NETWORK_CIDR")
     PERSISTENT_KEEPALIVE=$(answer hub.persistentKeepalive "$PERSISTENT_KEEPALIVE")
     SPOKE_IP=$(answer allowedIPs.0 "$SPOKE_IP")
+    read_ipv6
     MTU=$(answer hub.mtu 1420)
     [ -z "$(answer hub.dns.length)" ] || DNS_SERVERS=$(answer_list hub.dns)
     DNS_DOMAINS=$(answer_list hub.dnsDomains)
     check_values
     refuse_overlap
+}
+
+# IPv6 takes both a network and an address in it.
+read_ipv6() {
+    NETWORK_CIDR6=$(answer hub.networkCIDR6)
+    SPOKE_IP6=$(answer allowedIPs.1)
+    if [ -z "$NETWORK_CIDR6" ] || [ -z "$SPOKE_IP6" ]; then
+        NETWORK_CIDR6=''
+        SPOKE_IP6=''
+    fi
 }
 
 answer_list() {
@@ -127,10 +160,12 @@ check_values() {
     is_endpoint "$HUB_ENDPOINT" || nonsense endpoint "$HUB_ENDPOINT"
     is_cidr "$NETWORK_CIDR" || nonsense network "$NETWORK_CIDR"
     is_cidr "$SPOKE_IP" || nonsense address "$SPOKE_IP"
+    [ -z "$NETWORK_CIDR6" ] || is_cidr6 "$NETWORK_CIDR6" || nonsense 'IPv6 network' "$NETWORK_CIDR6"
+    [ -z "$SPOKE_IP6" ] || is_cidr6 "$SPOKE_IP6" || nonsense 'IPv6 address' "$SPOKE_IP6"
     is_number "$MTU" 65535 || nonsense MTU "$MTU"
     is_number "$PERSISTENT_KEEPALIVE" 65535 || nonsense keepalive "$PERSISTENT_KEEPALIVE"
     each is_address "$DNS_SERVERS" || nonsense 'list of DNS servers' "$DNS_SERVERS"
     each is_domain "$DNS_DOMAINS" || nonsense 'list of DNS domains' "$DNS_DOMAINS"
 }
 
-nonsense() { stop 6 "The hub gave a $1 that makes no sense here: '$2'."; }
+nonsense() { stop 6 "What the hub gave as its $1 makes no sense here: '$2'."; }

@@ -20,7 +20,7 @@ step() {
 # stop CODE SENTENCE
 stop() {
     note "Stopped: $2"
-    [ -z "$LOG" ] || printf 'Details: %s   To try again as root: sh %s install\n' "$LOG" "$COPY" >&2
+    [ -z "$LOG" ] || printf 'Details: %s   To try again as root: sh %s resume\n' "$LOG" "$COPY" >&2
     printf 'Stopped: %s\n' "$2" >&2
     exit "$1"
 }

@@ -20,6 +20,16 @@ create_copy() {
     die 'The script could not be saved: nothing is writable. Reissue the token in the dashboard.'
 }
 
+# sudo and doas drop these. They may hold passwords, so they go in a file and into no argument.
+save_proxies() {
+    local name value
+    ! is_root || return 0
+    for name in http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY; do
+        eval "value=\${$name-}"
+        case $value in '' | *[!!-~]*) ;; *) printf '%s=%s\n' "$name" "$value" ;; esac
+    done >"$COPY.proxies"
+}
+
 # Standard input is what feeds this script when it comes from a pipe, so nothing else may read it.
 # sudo and doas ask for a password on the terminal itself.
 run_copy() {
@@ -32,7 +42,6 @@ run_copy() {
     status=$?
     # The copy never exits with 1, so this came from sudo or doas.
     [ "$status" -ne 1 ] || finish_by_hand "This needs root, and ${elevate##*/} did not give it."
-    [ "$status" -ne 0 ] || { rm -f "$COPY" && rmdir "${COPY%/*}"; }
     exit "$status"
 }
 

@@ -7,7 +7,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
 from wireguard.agent import Agent
-from wireguard.interface import WireGuardService
 from wireguard.wakeup import wakeup_for_database
 
 
@@ -22,7 +21,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         backend = import_string(settings.HUB_WIREGUARD_BACKEND)()
-        agent = Agent(WireGuardService(backend), wakeup_for_database(), stop)
+        agent = Agent(backend, wakeup_for_database(), stop)
         if not once:
             agent.run()
         elif problem := agent.run_once():

@@ -12,6 +12,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--network", required=True, help="the VPN's network, such as 10.0.1.0/24")
+        parser.add_argument("--network6", help="an IPv6 prefix for the VPN as well, such as fd12:3456:789a::/64; none")
         parser.add_argument("--endpoint", required=True, help="host:port that spokes connect to")
         parser.add_argument("--listen-port", type=int, default=51820, help="UDP port of the hub (51820)")
         parser.add_argument("--dns", nargs="*", default=[], metavar="ADDRESS", help="DNS servers for spokes; none")
@@ -23,6 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         hub = initialize_hub(
             network_cidr=options["network"],
+            network_cidr6=options["network6"],
             endpoint=options["endpoint"],
             listen_port=options["listen_port"],
             dns=options["dns"],
@@ -33,5 +35,5 @@ class Command(BaseCommand):
             by=command_caller(),
             now=timezone.now(),
         )
-        self.stdout.write(f"The hub is {hub.interface_address} on {hub.interface_name}, endpoint {hub.endpoint}.")
+        self.stdout.write(f"The hub is {' and '.join(hub.addresses)} on {hub.interface_name}, endpoint {hub.endpoint}.")
         self.stdout.write(f"Its public key is {hub.public_key}")

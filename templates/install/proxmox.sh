@@ -1,0 +1,6 @@
+#!/bin/sh
+# Connects this Proxmox VE node to a WireGuard hub.
+{% include "parts/linux_script.sh" %}
+# A cut in the last line itself leaves at most a bare `main`, which does nothing without an argument.
+set -- install "$@"
+main "$@"
