@@ -1,5 +1,6 @@
 """Proxmox clusters on the admin site. Here because nodes are spokes, which proxmox does not know."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from proxmox.models import Cluster
 from proxmox.services import delete_cluster, describe_cluster, get_cluster
 from spokes.cluster_tree import ClusterTree
 from spokes.models import Spoke
-from spokes.services import confirm_node
+from spokes.services import confirm_node, unconfirm_node
 
 LIST = "admin:proxmox_cluster_changelist"
 
@@ -33,10 +34,12 @@ class ClusterAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         operates = role_required(Role.OPERATOR)
         describe, confirm = operates(require_POST(self.describe_view)), operates(require_POST(self.confirm_view))
+        unconfirm = operates(require_POST(self.unconfirm_view))
         mine = [
             path("<uuid:cluster_id>/describe/", describe, name="proxmox_cluster_describe"),
             path("<uuid:cluster_id>/forget/", operates(self.forget_view), name="proxmox_cluster_forget"),
             path("<uuid:cluster_id>/nodes/<uuid:spoke_id>/confirm/", confirm, name="proxmox_cluster_confirm"),
+            path("<uuid:cluster_id>/nodes/<uuid:spoke_id>/unconfirm/", unconfirm, name="proxmox_cluster_unconfirm"),
         ]
         return mine + super().get_urls()
 
@@ -77,14 +80,23 @@ class ClusterAdmin(ReadOnlyAdmin):
         return _to_cluster(request, cluster_id)
 
     def confirm_view(self, request: HttpRequest, cluster_id: UUID, spoke_id: UUID) -> HttpResponse:
+        self._set_confirmed(request, cluster_id, spoke_id, confirm_node, "{} is confirmed as a node of its cluster.")
+        return _to_cluster(request, cluster_id)
+
+    def unconfirm_view(self, request: HttpRequest, cluster_id: UUID, spoke_id: UUID) -> HttpResponse:
+        self._set_confirmed(request, cluster_id, spoke_id, unconfirm_node, "{} is not confirmed any more.")
+        return redirect("admin:spokes_spoke_change", spoke_id)
+
+    def _set_confirmed(
+        self, request: HttpRequest, cluster_id: UUID, spoke_id: UUID, verb: Callable[..., None], words: str
+    ) -> None:
         try:
-            confirm_node(cluster_id=cluster_id, spoke_id=spoke_id, by=caller(request), now=now())
+            verb(cluster_id=cluster_id, spoke_id=spoke_id, by=caller(request), now=now())
         except HubError as refusal:
             messages.error(request, refusal.sentence)
         else:
             name = Spoke.objects.values_list("name", flat=True).get(pk=spoke_id)
-            messages.success(request, f"{name} is confirmed as a node of its cluster.")
-        return _to_cluster(request, cluster_id)
+            messages.success(request, words.format(name))
 
     def forget_view(self, request: HttpRequest, cluster_id: UUID) -> HttpResponse:
         try:

@@ -127,8 +127,11 @@ def _new_spoke(
         **_as_fields(machine, row, by, now),
     )
     spoke.status, spoke.last_handshake = Status.PENDING.value, None
+    if spoke.confirmed and spoke.proxmox_cluster:
+        set_forwarding_group(spoke.peer_id, spoke.proxmox_cluster.forwarding_group)
     facts = {"address": row.address, "publicKey": public_key, "os": machine.os.value, "token": str(row.pk)}
-    _record("spoke.registered", spoke, by, now, **facts)
+    node = {"confirmedNode": machine.node_name} if spoke.confirmed else {}
+    _record("spoke.registered", spoke, by, now, **facts, **node)
     return spoke
 
 

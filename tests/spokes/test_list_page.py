@@ -155,8 +155,8 @@ def test_every_spoke_is_on_exactly_one_page(fleet, viewing):
     first, second = page(viewing), page(viewing, "page=2")
     assert len(names(first)) == PAGE_SIZE
     assert sorted(names(first) + names(second)) == sorted(Spoke.objects.values_list("name", flat=True))
-    assert "1–100 of 148" in first
-    assert "101–148 of 148" in second
+    assert "1\u2013100 of 148" in first
+    assert "101\u2013148 of 148" in second
 
 
 def test_a_page_too_far_is_the_last(fleet, viewing):
