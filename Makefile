@@ -9,7 +9,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables curl procps
 TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck strace busybox util-linux
 
-.PHONY: help setup demo run test check prove schema lock clean
+.PHONY: help setup demo run test check prove browser guide schema lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -61,6 +61,14 @@ test: .venv/dev ## everything that guards this project, real tunnels and Postgre
 prove: .venv/dev ## the guarantees at full size: races, generated calls, tamperings, on SQLite and PostgreSQL
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(PY) -m tests.prove
+
+browser: .venv/dev ## every page in a real browser, light, dark and on a phone; pictures in screenshots/
+	@deploy/packages.sh chromium fonts-liberation
+	@EVERY_PAGE=1 $(PY) -m pytest -q -p no:cacheprovider -m browser
+
+guide: .venv/dev ## renew the pictures of deploy/USER-GUIDE.md
+	@deploy/packages.sh chromium fonts-liberation
+	@$(PY) -m tests.browser.guide
 
 schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it
 	@$(PY) manage.py spectacular --settings tests.settings --validate --fail-on-warn --file tests/data/openapi.yaml

@@ -101,7 +101,7 @@ def _as_words(details: dict[str, Any]) -> Iterator[tuple[str, str]]:
 class ApiKeyAdmin(ReadOnlyAdmin):
     """Keys are made and revoked by admins; their secrets are shown once and kept nowhere."""
 
-    list_display = ["name", "state", "role", "prefix", "last_used_at", "expires_at", "made"]
+    list_display = ["name", "state", "role", "starts", "used", "ends", "made"]
     list_display_links = None
     list_filter = [KeyState]
     search_fields = ["name", "prefix", "created_by"]
@@ -151,6 +151,15 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state(self, key: ApiKey) -> None: ...
+
+    @admin.display(description="Begins with")
+    def starts(self, key: ApiKey) -> None: ...
+
+    @admin.display(description="Last used", ordering="last_used_at")
+    def used(self, key: ApiKey) -> None: ...
+
+    @admin.display(description="Expires", ordering="expires_at")
+    def ends(self, key: ApiKey) -> None: ...
 
     @admin.display(description="Made by")
     def made(self, key: ApiKey) -> None: ...

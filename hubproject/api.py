@@ -250,8 +250,7 @@ def _error_page(request: HttpRequest, refusal: HubError) -> HttpResponse:
         return JsonResponse(refusal.body(), status=refusal.status, headers=refusal.headers)
     if "text/html" in request.headers.get("Accept", ""):
         # Without the request: whatever else a page knows of it comes from the database, which may be what failed.
-        words = {"sentence": refusal.sentence, "recovery_hint": refusal.recovery_hint, **about_hub()}
-        page = render_to_string("error.html", words)
+        page = render_to_string("error.html", {"refusal": refusal, **about_hub()})
         return HttpResponse(page, status=refusal.status, headers=refusal.headers)
     text = f"{refusal.sentence} {refusal.recovery_hint}\n"
     return HttpResponse(text, status=refusal.status, headers=refusal.headers, content_type="text/plain; charset=utf-8")

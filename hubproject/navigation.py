@@ -66,6 +66,8 @@ class Banner:
     fact: str
     meaning: str
     command: str = ""
+    url: str = ""
+    link: str = ""
 
 
 def frame_of(request: HttpRequest) -> dict[str, Any]:
@@ -206,17 +208,25 @@ def _banners(hub: HubConfig, agent: AgentState, now: datetime) -> Iterator[Banne
     if agent.alive_at is None:
         yield Banner("bad", "diamond", "No agent has ever reported.", "Nothing reaches the interface. Check", _UNIT)
     elif not agent.is_alive(now):
-        seconds = int((now - agent.alive_at).total_seconds())
-        meaning = f"What you see is as of {agent.alive_at:%H:%M:%S}. Tunnels keep running. Check"
-        yield Banner("bad", "diamond", f"The agent has not reported for {_span(seconds)}.", meaning, _UNIT)
+        yield _silence(agent.alive_at, now)
     elif agent.hold:
-        meaning = "It lists differences and neither cuts nor revives a peer until an admin releases it."
-        yield Banner("warn", "triangle", "The hub is on hold after a restore.", meaning)
+        meaning = "The agent lists differences and neither cuts nor revives a peer until an admin releases it."
+        where = reverse("admin:wireguard_hubconfig_changelist")
+        yield Banner("warn", "triangle", "The hub is on hold after a restore.", meaning, url=where, link="See them")
     elif agent.problem:
         yield Banner("warn", "triangle", "The agent reports a problem.", agent.problem)
     elif not agent.is_managing:
         meaning = "It lacks the privilege to change the interface, so nothing is applied."
         yield Banner("warn", "triangle", "The agent may only watch.", meaning)
+
+
+def _silence(alive_at: datetime, now: datetime) -> Banner:
+    seconds = int((now - alive_at).total_seconds())
+    if seconds < 0:
+        fact = f"The agent's clock is {_span(-seconds)} ahead of this machine's."
+        return Banner("bad", "diamond", fact, "Nothing it says can be believed until both are right. Check", _UNIT)
+    meaning = f"What you see is as of {alive_at:%H:%M:%S}. Tunnels keep running. Check"
+    return Banner("bad", "diamond", f"The agent has not reported for {_span(seconds)}.", meaning, _UNIT)
 
 
 _UNIT = "systemctl status wireguard-hub-agent"

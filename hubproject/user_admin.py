@@ -47,7 +47,7 @@ class UserList(ChangeList):
 class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
     """Who may sign in, as what. Every change is a verb of `accounts`."""
 
-    list_display = ["username", "state", "role", "second_factor", "last_login"]
+    list_display = ["username", "state", "role", "second_factor", "signed_in"]
     list_filter = [UserRole, UserState]
     search_fields = ["username"]
     ordering = ["username"]
@@ -68,6 +68,9 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable
 
     @admin.display(description="Second factor", ordering="has_second_factor")
     def second_factor(self, user: User) -> None: ...
+
+    @admin.display(description="Last sign-in", ordering="last_login")
+    def signed_in(self, user: User) -> None: ...
 
     def get_urls(self) -> list[Any]:
         administers = role_required(Role.ADMIN)

@@ -16,7 +16,7 @@ from hubproject.page_roles import role_required
 from hubproject.readonly_admin import ReadOnlyAdmin
 from wireguard.forms import HubSettings
 from wireguard.models import AgentState, HubConfig
-from wireguard.services import get_hub, update_hub
+from wireguard.services import get_hub, release_hold, update_hub
 
 SETTINGS = "admin:wireguard_hubconfig_changelist"
 
@@ -27,7 +27,9 @@ class HubConfigAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         edit = role_required(Role.ADMIN)(recently_confirmed(self.edit_view))
-        return [path("edit", edit, name="edit_hub"), *super().get_urls()]
+        release = role_required(Role.ADMIN)(recently_confirmed(self.release_view))
+        mine = [path("edit", edit, name="edit_hub"), path("release", release, name="release_hold")]
+        return mine + super().get_urls()
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         return role_required(Role.VIEWER)(self._facts_view)(request)
@@ -57,6 +59,13 @@ class HubConfigAdmin(ReadOnlyAdmin):
             return False
         messages.success(request, "Saved. The agent brings the interface in line within a second.")
         return True
+
+    def release_view(self, request: HttpRequest) -> HttpResponse:
+        if request.method == "POST":
+            released = release_hold(by=caller(request), now=now())
+            messages.success(request, "The hold is released." if released else "There was no hold any more.")
+            return redirect(SETTINGS)
+        return self._page(request, "release", title="Release the hold", agent=AgentState.current())
 
     def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
         site = self.admin_site.each_context(request)

@@ -12,9 +12,9 @@ from django.utils.html import escape
 
 from hubproject.access import create_api_key, role_of
 from hubproject.models import ApiKey, AuditEvent, Role
-from tests.conftest import BY_TEST, issue
+from tests.conftest import BY_TEST, NOW, issue
 from tests.hubproject.conftest import PASSWORD, add_app, events, is_signed_in, sign_in, signed_in
-from wireguard.models import HubConfig
+from wireguard.models import AgentState, HubConfig
 
 pytestmark = pytest.mark.django_db
 
@@ -224,6 +224,7 @@ def test_an_admin_revokes_an_api_key_and_nobody_else_can(db, now, person):
 
 NEW_KEY = "/admin/hubproject/apikey/add/"
 EDIT_HUB = "/admin/wireguard/hubconfig/edit"
+RELEASE = "/admin/wireguard/hubconfig/release"
 
 
 def test_an_admin_makes_an_api_key_whose_secret_is_on_that_page_only(hub, chief):
@@ -255,7 +256,7 @@ def test_a_wrong_api_key_is_told_beside_the_field_and_not_made(db, now, chief, c
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
-@pytest.mark.parametrize("path", [NEW_KEY, EDIT_HUB])
+@pytest.mark.parametrize("path", [NEW_KEY, EDIT_HUB, RELEASE])
 def test_keys_and_settings_are_the_admins_to_change(hub, person, role, path):
     client = signed_in(person("ada", role))
     form = {"name": "ci", "role": "viewer", "days": "0", "endpoint": "other.example.com:1"}
@@ -290,6 +291,17 @@ def test_an_admin_changes_the_settings_of_the_hub(hub, chief):
     changed = AuditEvent.objects.get(event="hub.changed")
     assert changed.actor == "root"
     assert sorted(changed.details["changed"]) == ["dns", "dns_domains", "endpoint"]
+
+
+def test_the_mode_between_machines_and_a_prefix_for_ipv6_are_settings_too(hub, chief):
+    assert (
+        chief.post(
+            EDIT_HUB, settings_form(hub, spoke_to_spoke="cluster", network_cidr6="fd5e:12a0:77::/64")
+        ).status_code
+        == 302
+    )
+    hub.refresh_from_db()
+    assert (hub.spoke_to_spoke, hub.network_cidr6) == ("cluster", "fd5e:12a0:77::/64")
 
 
 def test_what_was_not_changed_bumps_nothing(hub, chief):
@@ -329,3 +341,15 @@ def test_the_network_cannot_be_changed_while_somebody_has_an_address_in_it(hub, 
 def test_the_private_key_is_on_no_page(hub, chief):
     for path in (PAGES[HubConfig], EDIT_HUB):
         assert hub.sealed_private_key not in chief.get(path).content.decode()
+
+
+def test_an_admin_releases_the_hold_after_a_restore_and_sees_what_it_settles(hub, chief, ada):
+    AgentState.objects.create(alive_at=NOW, hold=True, differences=["<b>alpha</b> would be cut off."])
+    page = chief.get(PAGES[HubConfig]).content.decode()
+    assert "The hub is on hold after a restore." in page
+    assert "&lt;b&gt;alpha&lt;/b&gt; would be cut off." in page
+    assert signed_in(ada).post(RELEASE).status_code == 403
+    assert "1 difference will be settled" in chief.get(RELEASE).content.decode()
+    assert chief.post(RELEASE).status_code == 302
+    assert not AgentState.objects.get().hold
+    assert AuditEvent.objects.get(event="hub.released").actor == "root"
