@@ -1,4 +1,4 @@
-"""Forms of the first run and of the page of users."""
+"""Forms of the page of users."""
 
 from typing import Any
 
@@ -54,13 +54,6 @@ class NewApiKey(forms.Form):
     def refuse(self, refusal: HubError) -> None:
         """Puts what the verb refused beside the name, which is all it judges."""
         self.add_error("name", refusal.line())
-
-
-class FirstAdmin(TwicePassword):
-    """The page of the first run."""
-
-    code = forms.CharField(max_length=100)
-    username = forms.CharField(max_length=150)
 
 
 class NewUser(TwicePassword, forms.ModelForm):  # type: ignore[type-arg]

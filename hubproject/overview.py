@@ -80,9 +80,11 @@ class PoolUse:
         return self.used / self.size if self.size else 1.0
 
     @property
-    def percent(self) -> int:
-        """Rounded so that neither nothing nor everything is said of what is not."""
-        return min(99, max(1, round(self.share * 100))) if 0 < self.used < self.size else round(self.share * 100)
+    def percent(self) -> str:
+        """Rounded, but neither nothing nor everything is said of what is not."""
+        if 0 < self.share < 0.01:
+            return "< 1"
+        return str(min(99, round(self.share * 100)) if self.share < 1 else 100)
 
     @property
     def sentence(self) -> str:
