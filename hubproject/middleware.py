@@ -49,7 +49,7 @@ class SignedOutInPlace:
         return answer
 
 
-_WAYS_IN = ("/account", "/setup")
+_WAYS_IN = ("/account", "/admin/login", "/setup")
 
 
 class SecondFactorFirst:

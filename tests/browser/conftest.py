@@ -20,7 +20,10 @@ from tests.journeys.browser import CHROMIUM, FLAGS, REPOSITORY, Visitor, Web, ru
 IS_WHOLE = "EVERY_PAGE" in os.environ
 # What `make test` runs of this folder; the rest is for `make browser`.
 SLICE = {
+    "test_reload_and_back_issue_nothing_and_show_the_secret_no_more",
     "test_a_page_is_fit_to_be_seen",
+    "test_the_list_renews_itself_and_leaves_everything_in_its_place",
+    "test_a_spoke_is_cut_off_by_keyboard_alone",
     "test_who_is_signed_out_meanwhile_is_told_and_the_page_goes_on_afterwards",
     "test_by_keyboard_alone_a_key_is_revoked_and_what_happens_is_asked_first",
 }

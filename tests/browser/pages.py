@@ -78,6 +78,24 @@ def _edit_cluster(visitor: Visitor) -> None:
     visitor.page.locator(".cl-edit summary").click()
 
 
+def _bare_address(visitor: Visitor) -> None:
+    visitor.page.get_by_label("Public endpoint").fill("203.0.113.5")
+    visitor.page.get_by_text("This is a bare address").first.wait_for()
+
+
+def _wrong_network(visitor: Visitor) -> None:
+    visitor.page.get_by_label("Public endpoint").fill("vpn.example.com")
+    visitor.page.get_by_label("VPN network").fill("10.0.1.7/24")
+    visitor.press("Continue")
+    visitor.page.locator(".field .error").first.wait_for()
+
+
+def _review(visitor: Visitor) -> None:
+    visitor.page.get_by_label("Public endpoint").fill("vpn.example.com")
+    visitor.press("Continue")
+    visitor.page.get_by_role("heading", name="Review").wait_for()
+
+
 def _wrong_settings(visitor: Visitor) -> None:
     visitor.page.get_by_label("Public endpoint").fill("vpn")
     visitor.press("Save settings")
@@ -170,6 +188,9 @@ PAGES = [
     Shown("error-403", f"{USERS}", role="viewer"),
     Shown("error-404", "/nothing-here"),
     Shown("first-run", "/setup", state="nothing", role=""),
+    Shown("wizard-network", "/setup", state="no_hub", steps=_bare_address),
+    Shown("wizard-wrong", "/setup", state="no_hub", steps=_wrong_network),
+    Shown("wizard-review", "/setup", state="no_hub", steps=_review),
 ]
 # What `make test` looks at, in one look each: the rest is for `make browser`.
 SLICE = ["overview", "spokes", "settings-wrong", "api-key-revoke"]

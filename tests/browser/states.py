@@ -19,6 +19,10 @@ def nothing() -> None:
     """Not set up yet."""
 
 
+def no_hub() -> None:
+    """There are people who sign in, and no network yet."""
+
+
 def empty() -> None:
     """Set up a moment ago: an agent, and nobody else."""
     from tests.fleet import seed_fleet
@@ -45,7 +49,7 @@ def silent() -> None:
     AgentState.objects.update(alive_at=_now() - timedelta(minutes=4), synced_at=_now() - timedelta(minutes=4))
 
 
-STATES: dict[str, Callable[[], None]] = {one.__name__: one for one in (nothing, empty, fleet, silent)}
+STATES: dict[str, Callable[[], None]] = {one.__name__: one for one in (nothing, no_hub, empty, fleet, silent)}
 
 
 def _tokens(now: datetime) -> None:
