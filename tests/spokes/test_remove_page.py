@@ -10,6 +10,7 @@ from spokes import services
 from spokes.models import Spoke
 from tests.conftest import agent_has_applied, enrol, signed_in_as
 from tests.fleet import seed_fleet
+from wireguard.models import HubConfig
 
 pytestmark = pytest.mark.django_db
 
@@ -99,7 +100,7 @@ def test_several_are_named_and_removed_with_one_wait(hub, operating, monkeypatch
     for name in ("alpha", "beta", "gamma"):
         enrol(name)
     waits = []
-    monkeypatch.setattr(services, "wait_until_applied", lambda generation, seconds: bool(waits.append(generation)))
+    monkeypatch.setattr(services, "wait_until_applied", lambda generation, seconds: waits.append(generation))
     query = "&".join(f"_selected_action={peer}" for peer in peers_of("alpha", "gamma").split(","))
     text = text_of(operating.get(f"{REMOVE}?{query}"))
     assert "Remove 2 spokes?" in text
@@ -111,11 +112,14 @@ def test_several_are_named_and_removed_with_one_wait(hub, operating, monkeypatch
 
 def test_many_go_a_batch_a_transaction_and_all_of_them_go(now, operating, monkeypatch):
     seed_fleet(12, now)
+    waits = []
+    monkeypatch.setattr(services, "wait_until_applied", lambda generation, seconds: waits.append(generation))
     monkeypatch.setattr(services, "REMOVED_AT_ONCE", 5)
     every = ",".join(map(str, Spoke.objects.values_list("peer_id", flat=True)))
     operating.post(REMOVE, {"peers": every, "number": "12"})
     assert live() == []
     assert removals() == 12
+    assert waits == [HubConfig.objects.get().generation]
 
 
 @pytest.mark.parametrize("typed", ["", "11", "12 ", "twelve", "012"])
