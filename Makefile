@@ -67,7 +67,7 @@ browser: .venv/dev ## every page in a real browser, light, dark and on a phone; 
 	@EVERY_PAGE=1 $(PY) -m pytest -q -p no:cacheprovider -m browser
 
 guide: .venv/dev ## renew the pictures of deploy/USER-GUIDE.md
-	@deploy/packages.sh chromium fonts-liberation
+	@deploy/packages.sh chromium fonts-liberation imagemagick
 	@$(PY) -m tests.browser.guide
 
 schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it

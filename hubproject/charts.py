@@ -19,7 +19,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _TICK_STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 10, 15, 30, 60, 120, 240, 480, 1440)]
 _MOST_TICKS = 6
 # Nearer to an edge than this the words of a tick would run into what stands there.
-_MARGIN = 5.0
+_MARGIN = 8.0
 
 
 @dataclass(frozen=True, slots=True)

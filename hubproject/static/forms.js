@@ -22,6 +22,9 @@ document.addEventListener('change', (event) => {
 })
 
 let leaving = false
+document.addEventListener('click', (event) => {
+  if (event.target.closest('[data-quiet]')) leaving = true
+})
 window.addEventListener('beforeunload', (event) => {
   if (!leaving && document.querySelector('[data-leave]')) event.preventDefault()
 })

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -77,6 +78,16 @@ class Hubs:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.stack, self.running = folder, ExitStack(), dict[str, Filled]()
+        self.is_over = threading.Event()
+        heart = threading.Thread(target=self._beat)
+        heart.start()
+        self.stack.callback(heart.join)
+        self.stack.callback(self.is_over.set)
+
+    def _beat(self) -> None:
+        while not self.is_over.wait(2):
+            for hub in list(self.running.values()):
+                hub.keep_young()
 
     def __getitem__(self, state: str) -> Filled:
         if state not in self.running:
@@ -84,7 +95,6 @@ class Hubs:
             home.mkdir()
             web = self.stack.enter_context(running_web(home))
             self.running[state] = Filled(web, json.loads(_in(web, state)))
-        self.running[state].keep_young()
         return self.running[state]
 
 

@@ -1,5 +1,10 @@
-"""`make guide`: the pictures of deploy/USER-GUIDE.md, small enough to be kept with it."""
+"""`make guide`: the pictures of deploy/USER-GUIDE.md, small enough to be kept with it.
 
+`python -m tests.browser.guide overview` renews one of them.
+"""
+
+import subprocess
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -35,8 +40,8 @@ def main() -> None:
     with hubs.stack, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         with closing(chromium):
-            for name, shown in PICTURES.items():
-                page = pages[shown]
+            for name in sys.argv[1:] or PICTURES:
+                page = pages[PICTURES[name]]
                 hub = hubs[page.state]
                 context = chromium.new_context(viewport=SIZE, color_scheme="light", reduced_motion="reduce")
                 if page.role:
@@ -47,7 +52,13 @@ def main() -> None:
                 if page.steps:
                     page.steps(visitor)
                 visitor.page.screenshot(path=FOLDER / f"{name}.png")
+                shrink(FOLDER / f"{name}.png")
                 context.close()
+
+
+def shrink(picture: Path) -> None:
+    """A page has few colours: 64 of them do, without dithering."""
+    subprocess.run(["convert", picture, "-strip", "+dither", "-colors", "64", f"png8:{picture}"], check=True)
 
 
 if __name__ == "__main__":

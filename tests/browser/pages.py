@@ -80,7 +80,7 @@ def _edit_cluster(visitor: Visitor) -> None:
 
 def _bare_address(visitor: Visitor) -> None:
     visitor.page.get_by_label("Public endpoint").fill("203.0.113.5")
-    visitor.page.get_by_text("This is a bare address").first.wait_for()
+    visitor.page.locator("#endpoint-warning .note").wait_for()
 
 
 def _wrong_network(visitor: Visitor) -> None:

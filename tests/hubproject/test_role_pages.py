@@ -267,6 +267,15 @@ def test_keys_and_settings_are_the_admins_to_change(hub, person, role, path):
     assert not ApiKey.objects.exists()
 
 
+@pytest.mark.parametrize("path", [NEW_KEY, EDIT_HUB, RELEASE])
+def test_after_a_quarter_of_an_hour_keys_and_settings_ask_again_too(hub, chief, clock, path):
+    clock.shift(15 * 60 + 1)
+    led_to = f"/account/confirm?next={quote(path)}"
+    assert chief.get(path)["Location"] == led_to
+    assert chief.post(path, {"name": "ci", "role": "admin", "days": "0"})["Location"] == led_to
+    assert not ApiKey.objects.exists()
+
+
 def settings_form(hub: HubConfig, **changes: str) -> dict[str, str]:
     form = {
         "endpoint": hub.endpoint,
