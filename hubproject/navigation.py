@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, F, Func, IntegerField, QuerySet, Subquery, When
+from django.db.models import Case, Count, Func, IntegerField, QuerySet, Subquery, When
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -156,15 +156,16 @@ def agent_of(request: HttpRequest) -> AgentState:
 
 def _read_hub(now: datetime) -> Any:
     counts = {
-        "spoke_count": _count_of(Spoke.objects.live()),
-        "token_count": _count_of(InstallationToken.objects.redeemable(now)),
-        "resting_count": _count_of(RestingAddress.objects.all()),
+        "spoke_count": count_of(Spoke.objects.live()),
+        "token_count": count_of(InstallationToken.objects.redeemable(now)),
+        "resting_count": count_of(RestingAddress.objects.all()),
     }
     return HubConfig.objects.filter(id=1).annotate(**counts).first()
 
 
-def _count_of(rows: QuerySet[Any]) -> Subquery:
-    number = Func(F("pk"), function="COUNT", output_field=IntegerField())
+def count_of(rows: QuerySet[Any]) -> Subquery:
+    """How many rows there are, as a column of another query."""
+    number = Func(template="COUNT(*)", output_field=IntegerField())
     return Subquery(rows.order_by().annotate(number=number).values("number"))
 
 
@@ -175,9 +176,9 @@ def clusters_of(request: HttpRequest, now: datetime) -> list[ClusterNow]:
 
 
 def _read_clusters(now: datetime) -> list[ClusterNow]:
-    nodes: QuerySet[Any] = Spoke.objects.live().filter(proxmox_cluster__isnull=False).order_by()
+    nodes: QuerySet[Any] = Spoke.objects.filter(proxmox_cluster__isnull=False).order_by()  # removed ones have none
     rows = nodes.values_list("proxmox_cluster", "proxmox_cluster__cluster_name").annotate(
-        nodes=Count("pk"), active=Count(Case(When(condition_of(Status.ACTIVE, now), then=1)))
+        nodes=Count("*"), active=Count(Case(When(condition_of(Status.ACTIVE, now), then=1)))
     )
     return sorted((ClusterNow(*row) for row in rows), key=lambda cluster: (cluster.name, cluster.id))
 

@@ -48,7 +48,15 @@ WANTS_MORE = {"api/hub/initialize": ADMIN}
 # Its own authentication: a wrong key is nobody's business there.
 ASKS_NOBODY = {"api/healthz"}
 # Pages that nobody has to sign in for.
-OPEN_PAGES = {"", "setup", "account/sign-in", "account/sign-in/code", "account/sign-in/passkey", "account/inactive"}
+OPEN_PAGES = {
+    "",
+    "setup",
+    "setup/checks",
+    "account/sign-in",
+    "account/sign-in/code",
+    "account/sign-in/passkey",
+    "account/inactive",
+}
 # Whoever is not signed in is led to the sign-in page, by way of another guarded one at most.
 GUARDED = ("account", "admin/")
 GUARDED_PATHS = ("/account", "/admin/")

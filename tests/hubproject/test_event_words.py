@@ -20,8 +20,8 @@ def event(name: str, about: str = "alpha", **columns) -> AuditEvent:
 
 
 def recorded_names() -> set[str]:
-    """What stands as the first argument of a call that records."""
-    calls = r"record(?:_event)?\(\s*\"([a-z_.]+)\"(?: if .* else \"([a-z_.]+)\")?"
+    """What stands as the first argument of a call that records, or was named just before it."""
+    calls = r"(?:record(?:_event)?\(\s*|\bevent = )\"([a-z_.]+)\"(?: if .* else \"([a-z_.]+)\")?"
     return {name for path in SOURCES for pair in re.findall(calls, path.read_text()) for name in pair if name}
 
 

@@ -214,7 +214,16 @@ def test_a_removed_spoke_is_no_loss(chief, hub, operator):
     spoke = enrol("gone", timedelta(minutes=10))
     enrol("here", timedelta(0))
     operator.delete(f"/api/spoke/{spoke.pk}")
-    assert "gone" not in attention(chief)
+    page = overview_of(chief)
+    assert "gone" not in text_in(page, "attention")
+    assert "Spokes 1 1 active Proxmox" in text_in(page, "figures")
+
+
+def test_a_spoke_that_was_removed_while_it_was_heard_counts_no_more(chief, hub, operator):
+    spoke = enrol("gone", timedelta(seconds=5))
+    enrol("new")
+    operator.delete(f"/api/spoke/{spoke.pk}")
+    assert "Spokes 1 0 active 1 pending" in text_in(overview_of(chief), "figures")
 
 
 @pytest.mark.parametrize(
