@@ -206,6 +206,13 @@ def test_points_that_no_page_was_given_are_left_out(text):
     assert RateHistory.read(text, NOW).looks == ()
 
 
+def test_looks_that_follow_each_other_are_one_line_and_a_pause_is_a_gap():
+    together = "_".join(f"{seconds_ago(number)}-1000-2000" for number in (40, 30, 19, 10))
+    assert RateHistory.read(together, NOW).chart(NOW).received.count("M") == 1
+    apart = "_".join(f"{seconds_ago(number)}-1000-2000" for number in (120, 110, 20, 10))
+    assert RateHistory.read(apart, NOW).chart(NOW).received.count("M") == 2
+
+
 def test_the_page_keeps_so_many_points_and_no_more():
     looks = "_".join(f"{seconds_ago(number)}-1-2" for number in range(MOST_LOOKS + 50, 0, -1))
     history = RateHistory.read(looks, NOW).with_look(NOW, 10**12, 10**12)
