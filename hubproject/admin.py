@@ -51,6 +51,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
     """The audit log, newest first. `manage.py verify_audit` tells whether it is whole."""
 
     list_display = ["when", "what", "event", "actor", "whence", "facts"]
+    column_classes = {"event": "endpoint", "facts": "rates"}
     list_filter = [When, Subject]
     search_fields = ["object", "actor", "source_address", "user_agent", "details"]
     search_help_text = "Finds names, addresses, keys and token ids, in any part of them."
@@ -102,6 +103,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     """Keys are made and revoked by admins; their secrets are shown once and kept nowhere."""
 
     list_display = ["name", "state", "role", "starts", "used", "ends", "made"]
+    column_classes = {"made": "rates"}
     list_display_links = None
     list_filter = [KeyState]
     search_fields = ["name", "prefix", "created_by"]

@@ -48,6 +48,7 @@ class StateFilter(admin.SimpleListFilter):
 @admin.register(InstallationToken)
 class InstallationTokenAdmin(ReadOnlyAdmin):
     list_display = ["spoke", "state", "address", "prefix", "issued", "expires", "fetched_from"]
+    column_classes = {"prefix": "rates", "fetched_from": "endpoint"}
     list_filter = [StateFilter]
     search_fields = ["spoke_name", "address", "token_prefix", "issued_by"]
 

@@ -283,11 +283,14 @@ def chart(drawn: Chart) -> dict[str, Any]:
 
 @register.inclusion_tag("admin/parts/list_head.html")
 def list_head(cl: ChangeList) -> dict[str, Any]:
-    """The head of a list: one column for each of `list_display`; those that can be ordered are links."""
-    columns = []
+    """The head of a list: one column for each of `list_display`; those that can be ordered are links.
+
+    `column_classes` of the ModelAdmin names those that go where there is little room, as their cells do.
+    """
+    columns, classes = [], getattr(cl.model_admin, "column_classes", {})
     for number, (field, header) in enumerate(zip(cl.list_display, result_headers(cl), strict=True), 1):
         is_sorted = header.get("sorted", False)
-        column = {"name": capfirst(str(header["text"])), "css": f"head-{field}", "sort": "", "url": ""}
+        column = {"name": capfirst(str(header["text"])), "css": classes.get(field, ""), "sort": "", "url": ""}
         if header["sortable"]:
             column["url"] = cl.get_query_string(
                 {ORDER_VAR: str(-number if is_sorted and header["ascending"] else number)}

@@ -57,8 +57,8 @@ def main() -> None:
 
 
 def shrink(picture: Path) -> None:
-    """A page has few colours: 64 of them do, without dithering."""
-    subprocess.run(["convert", picture, "-strip", "+dither", "-colors", "64", f"png8:{picture}"], check=True)
+    """A page has few colours: 128 of them do, without dithering."""
+    subprocess.run(["convert", picture, "-strip", "+dither", "-colors", "128", f"png8:{picture}"], check=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,13 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.browser.pages import PAGES, SLICE, Shown
 from tests.journeys.browser import LOOKS, SCREENSHOTS, Visitor
 
-WIDTHS = (320, 390, 768, 1440)
+WIDTHS = (320, 390, 768, 1100, 1440)
+# Where there is a head at all: as many columns are shown in it as in the last row.
+HEADS_STAND_OVER_CELLS = """[...document.querySelectorAll('table.list:has(thead)')].every((table) => {
+    const shown = (row) => [...row.cells].filter((cell) => getComputedStyle(cell).display === 'table-cell').length
+    const [head, row] = [table.tHead.rows[0], [...table.rows].at(-1)]
+    return !table.tHead.checkVisibility() || shown(head) === shown(row)
+})"""
 IS_WHOLE = "EVERY_PAGE" in os.environ
 CASES = [
     pytest.param(page, look, id=f"{page.name}-{look}")
@@ -66,3 +72,4 @@ def assert_nothing_sticks_out(visitor: Visitor, height: int) -> None:
         visitor.page.set_viewport_size({"width": width, "height": height})
         reach = visitor.page.evaluate("document.documentElement.scrollWidth")
         assert reach <= width, f"{reach} px wide in {width}"
+        assert visitor.page.evaluate(HEADS_STAND_OVER_CELLS), f"a table's head and cells differ in {width}"
