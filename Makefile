@@ -11,7 +11,7 @@ KERNEL_PACKAGES := $(TUNNEL_PACKAGES) linux-source-6.1 gcc libc6-dev make flex b
 TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck strace busybox util-linux
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel
+.PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel browser guide
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -83,6 +83,14 @@ chaos: .venv/dev ## drift, takeovers and enrolments under watch at full size: wh
 kernel: .venv/dev ## tunnels over the kernel's own WireGuard, in a Linux that runs as a program (Debian 12; built once, 15 min)
 	@deploy/packages.sh $(KERNEL_PACKAGES)
 	@nice $(PY) -m tests.kernel $(ONLY)
+
+browser: .venv/dev ## every page in a real browser, light, dark and on a phone; pictures in screenshots/
+	@deploy/packages.sh chromium fonts-liberation
+	@EVERY_PAGE=1 $(PY) -m pytest -q -p no:cacheprovider -m browser
+
+guide: .venv/dev ## renew the pictures of deploy/USER-GUIDE.md
+	@deploy/packages.sh chromium fonts-liberation imagemagick
+	@$(PY) -m tests.browser.guide
 
 schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it
 	@$(PY) manage.py spectacular --settings tests.settings --validate --fail-on-warn --file tests/data/openapi.yaml

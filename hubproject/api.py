@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.utils import timezone
 from redis.exceptions import RedisError
 from rest_framework import exceptions, serializers
@@ -26,6 +27,7 @@ from rest_framework.response import Response
 from hubproject import errors
 from hubproject.access import caller_of
 from hubproject.audit import Caller
+from hubproject.context import about_hub
 from hubproject.errors import HubError, InvalidFields, MalformedBody
 
 MAX_BODY_BYTES = 64 * 1024
@@ -246,6 +248,10 @@ _MEANINGS: list[tuple[tuple[type[Exception], ...], type[HubError]]] = [
 def _error_page(request: HttpRequest, refusal: HubError) -> HttpResponse:
     if request.path.startswith("/api/"):
         return JsonResponse(refusal.body(), status=refusal.status, headers=refusal.headers)
+    if "text/html" in request.headers.get("Accept", ""):
+        # Without the request: whatever else a page knows of it comes from the database, which may be what failed.
+        page = render_to_string("error.html", {"refusal": refusal, **about_hub()})
+        return HttpResponse(page, status=refusal.status, headers=refusal.headers)
     text = f"{refusal.sentence} {refusal.recovery_hint}\n"
     return HttpResponse(text, status=refusal.status, headers=refusal.headers, content_type="text/plain; charset=utf-8")
 

@@ -8,6 +8,10 @@ from django.http import HttpRequest
 
 
 def hub(request: HttpRequest) -> dict[str, Any]:
+    return about_hub()
+
+
+def about_hub() -> dict[str, Any]:
     """`hub_host` names the hub, so that two of them are never mistaken for each other."""
     return {
         "hub_host": urlsplit(settings.HUB_PUBLIC_URL).hostname,

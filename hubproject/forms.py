@@ -1,4 +1,4 @@
-"""Forms of the first run and of the page of users."""
+"""Forms of the page of users."""
 
 from typing import Any
 
@@ -6,9 +6,17 @@ from django import forms
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 
-from hubproject.access import role_given_to
+from hubproject.access import LONGEST_KEY_NAME, role_given_to
 from hubproject.accounts import LastAdmin, is_last_admin
+from hubproject.errors import HubError
 from hubproject.models import Role
+
+# What each role adds to the one before.
+ROLE_WORDS = {
+    Role.VIEWER: "Reads everything",
+    Role.OPERATOR: "Also issues, revokes and removes",
+    Role.ADMIN: "Also configures hub, users and keys",
+}
 
 
 class TwicePassword(forms.Form):
@@ -25,18 +33,34 @@ class TwicePassword(forms.Form):
         return cleaned
 
 
-class FirstAdmin(TwicePassword):
-    """The page of the first run."""
+class NewApiKey(forms.Form):
+    """What an API key is made of."""
 
-    code = forms.CharField(max_length=100)
-    username = forms.CharField(max_length=150)
+    name = forms.CharField(max_length=LONGEST_KEY_NAME)
+    role = forms.ChoiceField(
+        choices=[(role.value, f"{role.label}|{words}") for role, words in ROLE_WORDS.items()],
+        widget=forms.RadioSelect,
+        initial=Role.VIEWER,
+    )
+    days = forms.TypedChoiceField(
+        choices=[(30, "In 30 days"), (90, "In 90 days"), (365, "In a year"), (0, "Never")], coerce=int, initial=365
+    )
+
+    def values(self) -> dict[str, Any]:
+        """As `create_api_key` takes them."""
+        given = self.cleaned_data
+        return {"name": given["name"], "role": Role(given["role"]), "expires_in_days": given["days"] or None}
+
+    def refuse(self, refusal: HubError) -> None:
+        """Puts what the verb refused beside the name, which is all it judges."""
+        self.add_error("name", refusal.line())
 
 
 class NewUser(TwicePassword, forms.ModelForm):  # type: ignore[type-arg]
     """Adding a user: `limit` is the highest role that whoever adds may give."""
 
     limit = Role.ADMIN
-    role = forms.ChoiceField()
+    role = forms.ChoiceField(widget=forms.RadioSelect)
 
     class Meta:
         model = User
@@ -62,19 +86,16 @@ class ChangedUser(forms.ModelForm):  # type: ignore[type-arg]
     """What an admin may change of a user."""
 
     limit = Role.ADMIN
-    role = forms.ChoiceField(help_text="Another role ends the user's sessions.")
+    role = forms.ChoiceField(widget=forms.RadioSelect)
     new_password = forms.CharField(
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Leave this empty to keep the password. A new one ends the user's sessions.",
     )
 
     class Meta:
         model = User
         fields = ["is_active"]
-        labels = {"is_active": "Active"}
-        help_texts = {"is_active": "Unselect this to shut the user out at once."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -91,7 +112,7 @@ class ChangedUser(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def _roles_up_to(limit: Role) -> list[tuple[str, str]]:
-    return [(role.value, role.label) for role in Role if limit.includes(role)]
+    return [(role.value, f"{role.label}|{ROLE_WORDS[role]}") for role in Role if limit.includes(role)]
 
 
 def _check_password(form: forms.BaseForm, user: User, password: str | None, *, field: str = "password") -> None:

@@ -9,8 +9,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils import timezone
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
@@ -23,21 +25,34 @@ from hubproject.models import Role
 
 ADMIN_FACTOR = 10  # admins enrol whole clusters
 GUESSES_PER_MINUTE = 30
+Asking = HttpRequest | Request
 
 log = logging.getLogger(__name__)
 
 
-def count_issue(request: Request) -> None:
-    """Counts one issue or reissue of this user from this address; raises RateLimited when the hour is used up."""
+def count_issue(request: Asking, times: int = 1) -> None:
+    """Counts issues and reissues of this user from this address; raises RateLimited when the hour is used up.
+
+    Of several at once that go past the limit none is counted.
+    """
     most = settings.RATE_LIMIT_MAX_TOKENS_PER_HOUR * (ADMIN_FACTOR if role_of(request.user) == Role.ADMIN else 1)
-    seconds = _seconds_over_limit(request, "issue", f"{request.user.get_username()}|{bucket_of(request)}", f"{most}/h")
-    if seconds is not None:
-        again = timezone.now() + timedelta(seconds=seconds)
-        raise RateLimited(
-            f"{most} install commands were issued in the last hour. The next is possible at {_clock(again)}.",
-            seconds=seconds,
-            recovery_hint="RATE_LIMIT_MAX_TOKENS_PER_HOUR raises the limit; admins have ten times as much.",
-        )
+    counter = ("issue", f"{request.user.get_username()}|{bucket_of(request)}", f"{most}/h")
+    before = _usage(request, *counter, increment=False) if times > 1 else None
+    if before and before["count"] + times > most:
+        raise _too_many_issues(most, before["time_left"], left=max(0, most - before["count"]))
+    waits = [_seconds_over_limit(request, *counter) for _ in range(times)]
+    if waits[-1] is not None:
+        raise _too_many_issues(most, waits[-1], left=0)
+
+
+def _too_many_issues(most: int, seconds: int, *, left: int) -> RateLimited:
+    again = _clock(timezone.now() + timedelta(seconds=seconds))
+    spent = f"{most} install commands were issued in the last hour. The next is possible at {again}."
+    return RateLimited(
+        f"Only {left} more install commands can be issued before {again}." if left else spent,
+        seconds=seconds,
+        recovery_hint="RATE_LIMIT_MAX_TOKENS_PER_HOUR raises the limit; admins have ten times as much.",
+    )
 
 
 @contextmanager
@@ -55,7 +70,7 @@ def count_guesses(request: Request, guesses: tuple[type[HubError], ...]) -> Iter
         raise RateLimited("Too many unknown tokens came from this address.", seconds=seconds) from None
 
 
-def bucket_of(request: Request) -> str:
+def bucket_of(request: Asking) -> str:
     """What shares a counter: an IPv4 address, or a /64 of IPv6, which is one customer."""
     text = client_address(request)
     if text is None:
@@ -65,16 +80,24 @@ def bucket_of(request: Request) -> str:
     return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
 
 
-def _seconds_over_limit(request: Request, group: str, key: str, rate: str) -> int | None:
+def _seconds_over_limit(request: Asking, group: str, key: str, rate: str) -> int | None:
     """Counts once; None within the limit, else the seconds until the count starts anew."""
-    try:
-        usage = get_usage(request, group=group, key=lambda *_: key, rate=rate, increment=True)
-    except RedisError as failure:
-        log.warning("rate counters are out of reach, so nothing is limited: %s", failure)
-        return None
+    usage = _usage(request, group, key, rate, increment=True)
     if usage is None or not usage["should_limit"]:
         return None
     return max(1, int(usage["time_left"]))
+
+
+def _usage(request: Asking, group: str, key: str, rate: str, *, increment: bool) -> dict[str, Any] | None:
+    """What django-ratelimit says of this counter; None when nothing can be counted."""
+    try:
+        found: dict[str, Any] | None = get_usage(
+            request, group=group, key=lambda *_: key, rate=rate, increment=increment
+        )
+    except RedisError as failure:
+        log.warning("rate counters are out of reach, so nothing is limited: %s", failure)
+        return None
+    return found
 
 
 def _clock(moment: datetime) -> str:

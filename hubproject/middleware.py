@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -33,6 +33,23 @@ class NeverStored:
         answer = self.get_response(request)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
+
+
+class SignedOutInPlace:
+    """A part of a page that renews itself is told 401 when its reader was signed out: a sign-in page is no part."""
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        answer = self.get_response(request)
+        asks_for_part = request.headers.get("HX-Request") == "true"
+        if asks_for_part and answer.status_code == 302 and answer["Location"].startswith(_WAYS_IN):
+            return HttpResponse(status=401)
+        return answer
+
+
+_WAYS_IN = ("/account", "/admin/login", "/setup")
 
 
 class SecondFactorFirst:

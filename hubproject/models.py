@@ -51,6 +51,7 @@ class AuditEvent(models.Model):
             models.Index(fields=["at"], name="audit_events_at"),
             models.Index(fields=["event"], name="audit_events_event"),
             models.Index(fields=["actor"], name="audit_events_actor"),
+            models.Index(fields=["object"], name="audit_events_object"),
         ]
 
     def __str__(self) -> str:

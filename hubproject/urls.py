@@ -5,7 +5,8 @@ from django.urls import include, path
 
 from hubproject import frame_schema  # noqa: F401 - importing describes the frame's own calls
 from hubproject.docs import DocsViewSet, SchemaViewSet
-from hubproject.views import HealthViewSet, first_run, home
+from hubproject.setup_pages import checks, first_run
+from hubproject.views import HealthViewSet, home
 
 urlpatterns = [
     path("", include("wireguard.urls")),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("api/docs", DocsViewSet.as_view({"get": "page"}), name="api-docs"),
     path("", home),
     path("setup", first_run, name="setup"),
+    path("setup/checks", checks, name="setup_checks"),
     path("", include("hubproject.account_urls")),
     path("admin/", admin.site.urls),
 ]

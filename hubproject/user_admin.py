@@ -4,10 +4,14 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils import timezone
 
 from hubproject.access import role_given_to, role_of
@@ -23,32 +27,55 @@ from hubproject.accounts import (
 from hubproject.api import caller
 from hubproject.confirmation import recently_confirmed
 from hubproject.forms import ChangedUser, NewUser
+from hubproject.list_filters import UserRole, UserState
 from hubproject.models import Role
+from hubproject.page_roles import role_required
 
 SECOND_FACTORS = Authenticator.objects.exclude(type=Authenticator.Type.RECOVERY_CODES)
+
+
+class UserList(ChangeList):
+    """Each user with his role in a word."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        for user in self.result_list:
+            role = role_given_to(user)
+            user.role_word = role.label if role else ""
 
 
 class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
     """Who may sign in, as what. Every change is a verb of `accounts`."""
 
-    list_display = ["username", "role", "is_active", "second_factor", "last_login"]
-    list_filter = ["is_active", "groups"]
+    list_display = ["username", "state", "role", "second_factor", "signed_in"]
+    list_filter = [UserRole, UserState]
     search_fields = ["username"]
     ordering = ["username"]
-    actions = ["take_second_factor_away"]
+    actions = None  # one at a time, so that the last admin is seen
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         has_one = Exists(SECOND_FACTORS.filter(user=OuterRef("pk")))
         return User.objects.annotate(has_second_factor=has_one).prefetch_related("groups")
 
-    @admin.display(empty_value="none")
-    def role(self, user: User) -> str | None:
-        role = role_given_to(user)
-        return role and role.label
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return UserList
 
-    @admin.display(boolean=True, description="second factor", ordering="has_second_factor")
-    def second_factor(self, user: Any) -> bool:
-        return bool(user.has_second_factor)
+    @admin.display(description="State", ordering="is_active")
+    def state(self, user: User) -> None: ...
+
+    @admin.display(description="Role")
+    def role(self, user: User) -> None: ...
+
+    @admin.display(description="Second factor", ordering="has_second_factor")
+    def second_factor(self, user: User) -> None: ...
+
+    @admin.display(description="Last sign-in", ordering="last_login")
+    def signed_in(self, user: User) -> None: ...
+
+    def get_urls(self) -> list[Any]:
+        administers = role_required(Role.ADMIN)
+        remove = administers(recently_confirmed(self.second_factor_view))
+        return [path("<int:user_id>/second-factor/remove", remove, name="remove_second_factor"), *super().get_urls()]
 
     # --- Who may ---
 
@@ -74,21 +101,19 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable
         return recently_confirmed(super().delete_view)(request, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        view = super().changelist_view
-        return (recently_confirmed(view) if request.method == "POST" else view)(request, extra_context)
+        return super().changelist_view(request, {"search_words": "Username"} | (extra_context or {}))
 
     # --- What is done ---
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        found = super().get_actions(request)
-        found.pop("delete_selected", None)  # one at a time, so that the last admin is seen
-        return found
-
-    @admin.action(description="Remove the second factors (the user has lost them)")
-    def take_second_factor_away(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        for user in users:
-            remove_second_factors(user=user, by=caller(request), now=timezone.now())
-        self.message_user(request, "Their password alone lets them in now.", messages.WARNING)
+    def second_factor_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        """Whoever has lost a second factor signs in with the password alone, once an admin has taken it away."""
+        person = get_object_or_404(User, pk=user_id)
+        if request.method == "POST":
+            remove_second_factors(user=person, by=caller(request), now=timezone.now())
+            messages.warning(request, f"The password alone lets {person.username} in now.")
+            return redirect("admin:auth_user_change", person.pk)
+        context = self.admin_site.each_context(request) | {"title": "Remove the second factor", "person": person}
+        return TemplateResponse(request, "admin/auth/user/second_factor.html", context)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = ChangedUser if obj else NewUser

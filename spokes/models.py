@@ -12,10 +12,10 @@ from wireguard.models import Peer
 
 
 class OperatingSystem(models.TextChoices):
-    LINUX = "linux"
-    MACOS = "macos"
-    WINDOWS = "windows"
-    PROXMOX = "proxmox"
+    LINUX = "linux", "Linux"
+    MACOS = "macos", "macOS"
+    WINDOWS = "windows", "Windows"
+    PROXMOX = "proxmox", "Proxmox VE"
 
 
 class SpokeQuerySet(models.QuerySet["Spoke"]):
@@ -29,6 +29,11 @@ class SpokeQuerySet(models.QuerySet["Spoke"]):
             status=Case(*cases, output_field=models.CharField()),
             last_handshake=F("peer__status__latest_handshake_at"),
         )
+
+    def with_seen(self, now: datetime) -> "SpokeQuerySet":
+        """`with_status`, and beside it what the agent last saw: endpoint, rates and totals in bytes."""
+        seen = ("endpoint", "heard_at", "rate_rx", "rate_tx", "transfer_rx", "transfer_tx")
+        return self.with_status(now).annotate(**{name: F(f"peer__status__{name}") for name in seen})
 
 
 class Spoke(models.Model):
@@ -49,9 +54,16 @@ class Spoke(models.Model):
     confirmed = models.BooleanField(default=False, help_text="An operator confirmed that it is a node of its cluster.")
     metadata = models.JSONField(default=dict)
 
-    # Not columns: `with_status` reads them.
+    # Not columns: `with_status` reads them,
     status: str
     last_handshake: datetime | None
+    # and `with_seen` these as well; None while it was never heard.
+    endpoint: str | None
+    heard_at: datetime | None
+    rate_rx: int | None
+    rate_tx: int | None
+    transfer_rx: int | None
+    transfer_tx: int | None
 
     objects = SpokeQuerySet.as_manager()
 

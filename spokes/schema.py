@@ -23,7 +23,8 @@ from hubproject.schema import (
     path_id,
 )
 from spokes.errors import PublicKeyInUse, SpokeNotFound
-from spokes.serializers import ORDERINGS, ListParameters, RegisterSpoke, SpokeOut, SpokePage
+from spokes.filters import ORDERING_NAMES
+from spokes.serializers import ListParameters, RegisterSpoke, SpokeOut, SpokePage
 from spokes.views import SpokeViewSet
 from tokens.errors import InvalidTokenFormat, TokenAlreadyUsed, TokenExpired, TokenNotFound, TokenRevoked
 from wireguard.errors import HubNotInitialized, InvalidPublicKey
@@ -174,12 +175,14 @@ describe(
     "SpokeListParameters",
     status=field("Only spokes of this status.", "active", choices=SPOKE_STATUS),
     os=field("Only machines of this platform.", "linux", choices=PLATFORMS),
-    search=field("A part of the name or the node's name, the start of the address, or the public key.", "laptop"),
+    search=field(
+        "A part of the name or the node's name, the start of the address or the endpoint, or the public key.", "laptop"
+    ),
     cluster=field("Only nodes of the cluster with this id.", EXAMPLE_CLUSTER),
     ordering=field(
         "What to order by; a minus in front turns it round. Spokes without a value come last.",
         "name",
-        choices=Choices("SpokeOrdering", (*ORDERINGS, *(f"-{name}" for name in ORDERINGS))),
+        choices=Choices("SpokeOrdering", tuple(ORDERING_NAMES)),
     ),
 )
 

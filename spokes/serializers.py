@@ -2,29 +2,18 @@
 
 import json
 import re
-from functools import reduce
-from operator import or_
 from typing import Any
 
-from django.db.models import F, OrderBy, Q
 from rest_framework import serializers
 
 from hubproject.api import PageOut, PageParameters, StrictSerializer
 from hubproject.liveness import Status
-from spokes.models import OperatingSystem, Spoke, SpokeQuerySet
+from spokes.filters import ORDERING_NAMES
+from spokes.models import OperatingSystem, Spoke
 from spokes.services import Machine, Registration
 
 MAX_METADATA_BYTES = 8 * 1024
 MAX_METADATA_DEPTH = 4
-# What the list can be ordered by, and where that is kept.
-ORDERINGS = {
-    "name": "name",
-    "address": "token__host",
-    "os": "os",
-    "registeredAt": "registered_at",
-    "lastHandshake": "peer__status__latest_handshake_at",
-    "status": "peer__status__heard_at",
-}
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -96,28 +85,7 @@ class ListParameters(PageParameters):
     os = serializers.ChoiceField(OperatingSystem.choices, required=False)
     search = serializers.CharField(max_length=100, required=False)
     cluster = serializers.UUIDField(required=False)
-    ordering = serializers.ChoiceField([*ORDERINGS, *(f"-{name}" for name in ORDERINGS)], default="name")
-
-
-def chosen_spokes(values: dict[str, Any]) -> SpokeQuerySet:
-    """The live spokes that every parameter but `status` leaves."""
-    found = Spoke.objects.live()
-    if text := values.get("search"):
-        addresses = ("token__address__startswith", "token__address6__istartswith")
-        places = ("name__icontains", *addresses, "peer__public_key", "proxmox_node_name__icontains")
-        found = found.filter(reduce(or_, (Q(**{place: text}) for place in places)))
-    if platform := values.get("os"):
-        found = found.filter(os=platform)
-    if cluster := values.get("cluster"):
-        found = found.filter(proxmox_cluster_id=cluster)
-    return found
-
-
-def ordering_of(text: str) -> list[OrderBy | str]:
-    """How to order by what was asked for; spokes without a value stand last, equal ones by id."""
-    column = F(ORDERINGS[text.removeprefix("-")])
-    is_descending = text.startswith("-")
-    return [column.desc(nulls_last=True) if is_descending else column.asc(nulls_last=True), "id"]
+    ordering = serializers.ChoiceField(ORDERING_NAMES, default="name")
 
 
 class SpokeOut(serializers.ModelSerializer[Spoke]):

@@ -11,6 +11,7 @@ from django.db import transaction
 from hubproject import audit
 from hubproject.audit import Caller
 from hubproject.liveness import Status
+from proxmox.models import Cluster
 from proxmox.services import join_cluster
 from spokes.errors import PublicKeyInUse, SpokeNotFound
 from spokes.models import OperatingSystem, Spoke
@@ -28,6 +29,7 @@ LONGEST_NAME = 63
 MOST_NODES = 128
 REGISTER_WAIT_SECONDS = 1.0
 REMOVE_WAIT_SECONDS = 2.0
+REMOVED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +124,18 @@ def _new_spoke(
         name=row.spoke_name,
         registered_at=now,
         registered_from=by.address,
-        **_as_fields(machine, by, now),
+        **_as_fields(machine, row, by, now),
     )
     spoke.status, spoke.last_handshake = Status.PENDING.value, None
+    if spoke.confirmed and spoke.proxmox_cluster:
+        set_forwarding_group(spoke.peer_id, spoke.proxmox_cluster.forwarding_group)
     facts = {"address": row.address, "publicKey": public_key, "os": machine.os.value, "token": str(row.pk)}
-    _record("spoke.registered", spoke, by, now, **facts)
+    node = {"confirmedNode": machine.node_name} if spoke.confirmed else {}
+    _record("spoke.registered", spoke, by, now, **facts, **node)
     return spoke
 
 
-def _as_fields(machine: Machine, by: Caller, now: datetime) -> dict[str, Any]:
+def _as_fields(machine: Machine, row: InstallationToken, by: Caller, now: datetime) -> dict[str, Any]:
     cluster = None
     if machine.is_proxmox and machine.cluster_name:
         cluster = join_cluster(
@@ -146,8 +151,16 @@ def _as_fields(machine: Machine, by: Caller, now: datetime) -> dict[str, Any]:
         "proxmox_cluster": cluster,
         "proxmox_node_name": machine.node_name,
         "proxmox_version": machine.proxmox_version,
+        "confirmed": _is_expected(row, cluster, machine),
         "metadata": machine.metadata,
     }
+
+
+def _is_expected(row: InstallationToken, cluster: Cluster | None, machine: Machine) -> bool:
+    """Whether the token was issued by "enrol this node" for the very node that now registers."""
+    if cluster is None or row.expected_cluster is None:
+        return False
+    return (row.expected_cluster, row.expected_node) == (cluster.pk, machine.node_name)
 
 
 # --- Confirm ------------------------------------------------------------------------------------------------------
@@ -187,12 +200,27 @@ def remove_spoke(*, spoke_id: UUID, by: Caller, now: datetime) -> bool:
 
 
 def remove_spokes(*, spoke_ids: Sequence[UUID], by: Caller, now: datetime) -> bool:
-    """Removes the live ones among these: peers off, leases back, cluster links cleared. Waits for the agent once."""
+    """Removes the live ones among these: peers off, leases back, cluster links cleared. Waits for the agent once.
+
+    Many go a batch a transaction, so that nobody else waits long for the hub's lock. Raises SpokeNotFound when none
+    of them is live.
+    """
+    generation = 0
+    for start in range(0, len(spoke_ids), REMOVED_AT_ONCE):
+        batch = spoke_ids[start : start + REMOVED_AT_ONCE]
+        generation = _remove_batch(batch, by=by, now=now) or generation
+    if not generation:
+        raise SpokeNotFound
+    return wait_until_applied(generation, seconds=REMOVE_WAIT_SECONDS)
+
+
+def _remove_batch(spoke_ids: Sequence[UUID], *, by: Caller, now: datetime) -> int:
+    """The generation that says so; 0 when none of them is live."""
     with transaction.atomic():
         lock_hub()
         spokes = list(Spoke.objects.live().select_related("token").filter(id__in=spoke_ids))
         if not spokes:
-            raise SpokeNotFound
+            return 0
         generation = remove_peers([spoke.peer_id for spoke in spokes], now=now)
         Spoke.objects.filter(id__in=[spoke.id for spoke in spokes]).update(
             removed_at=now, proxmox_cluster=None, confirmed=False
@@ -200,7 +228,7 @@ def remove_spokes(*, spoke_ids: Sequence[UUID], by: Caller, now: datetime) -> bo
         for spoke in spokes:
             release_lease(spoke.token, now=now)
             _record("spoke.removed", spoke, by, now, address=spoke.token.address)
-    return wait_until_applied(generation, seconds=REMOVE_WAIT_SECONDS)
+    return generation
 
 
 def _record(event: str, spoke: Spoke, by: Caller, now: datetime, **details: Any) -> None:

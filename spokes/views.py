@@ -9,17 +9,15 @@ from rest_framework.viewsets import ViewSet
 from hubproject.access import ANYONE
 from hubproject.api import body_of, caller, now, page_of
 from hubproject.limits import count_guesses
-from hubproject.liveness import Status, condition_of
 from hubproject.models import Role
 from spokes.errors import SpokeNotFound
+from spokes.filters import SpokeFilter, ordering_of
 from spokes.models import Spoke, SpokeQuerySet
 from spokes.serializers import (
     ListParameters,
     RegisterSpoke,
     SpokeOut,
     SpokePage,
-    chosen_spokes,
-    ordering_of,
     registration_out,
 )
 from spokes.services import confirm_node, register_spoke, remove_spoke, unconfirm_node
@@ -58,13 +56,11 @@ class SpokeViewSet(ViewSet):
     def list(self, request: Request) -> Response:
         """The live spokes, a page at a time, with counts by status."""
         parameters, at = ListParameters.read(request), now()
-        chosen = chosen_spokes(parameters)
-        counts = {status: chosen.filter(condition_of(status, at)).count() for status in Status}
-        if status := parameters.get("status"):
-            chosen = chosen.filter(condition_of(Status(status), at))
-        total = counts[Status(status)] if status else sum(counts.values())
-        spokes, page = page_of(chosen.with_status(at).order_by(*ordering_of(parameters["ordering"])), total, parameters)
-        totals = {f"{name.value}Count": count for name, count in counts.items()}
+        chosen = SpokeFilter(parameters, now=at)
+        total = chosen.total
+        rows = chosen.qs.with_status(at).order_by(*ordering_of(parameters["ordering"]))
+        spokes, page = page_of(rows, total, parameters)
+        totals = {f"{name.value}Count": count for name, count in chosen.counts.items()}
         return Response(SpokePage({"spokes": spokes, "totalCount": total, **totals, **page}).data)
 
     def status(self, request: Request, spoke_id: UUID) -> Response:

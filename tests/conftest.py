@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from hubproject.access import create_api_key
+from hubproject.accounts import create_user
 from hubproject.audit import Caller
 from hubproject.models import Role
 from tests.copies import copies_instead_of_flushes
@@ -96,6 +97,14 @@ def operator(db: None, now: datetime) -> Client:
 @pytest.fixture
 def admin(db: None, now: datetime) -> Client:
     return client_with_key(Role.ADMIN)
+
+
+def signed_in_as(role: Role) -> Client:
+    """A browser in which somebody of this role has signed in."""
+    client = Client()
+    password = "correct horse battery"
+    client.force_login(create_user(username=role.value, password=password, role=role, by=BY_TEST, now=timezone.now()))
+    return client
 
 
 def new_key() -> str:

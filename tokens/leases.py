@@ -41,6 +41,14 @@ def lease_host(hub: HubConfig, custom_ip: str | None, now: datetime) -> int:
     return host
 
 
+def next_free_address(hub: HubConfig) -> str | None:
+    """What a lease would most likely get now, for a hint: nothing is held. None when no address is free."""
+    pool = Pool(hub.network)
+    resting = RestingAddress.objects.order_by("released_at", "host").values_list("host", flat=True)
+    host = _first_unused(hub.next_host, pool) or resting.first()
+    return None if host is None else str(pool.address_of(host))
+
+
 def _lease_chosen_host(pool: Pool, custom_ip: str, now: datetime) -> int:
     try:
         host = pool.host_of(custom_ip)
@@ -56,17 +64,20 @@ def _lease_chosen_host(pool: Pool, custom_ip: str, now: datetime) -> int:
 
 def _never_used_host(hub: HubConfig, pool: Pool) -> int | None:
     """Moves the hub's counter to the first host that nobody ever leased; chosen addresses lie ahead of it."""
-    start = hub.next_host
-    while start <= pool.last_host:
-        ahead = range(start, min(start + _STRIDE, pool.last_host + 1))
+    free = _first_unused(hub.next_host, pool)
+    next_host = pool.last_host + 1 if free is None else free + 1
+    if next_host != hub.next_host:
+        HubConfig.objects.filter(id=hub.id).update(next_host=next_host)
+    return free
+
+
+def _first_unused(start: int, pool: Pool) -> int | None:
+    for first in range(start, pool.last_host + 1, _STRIDE):
+        ahead = range(first, min(first + _STRIDE, pool.last_host + 1))
         used = _used_hosts(ahead)
         free = next((host for host in ahead if host not in used), None)
-        start = ahead.stop if free is None else free + 1
         if free is not None:
-            HubConfig.objects.filter(id=hub.id).update(next_host=start)
             return free
-    if start != hub.next_host:
-        HubConfig.objects.filter(id=hub.id).update(next_host=start)
     return None
 
 
@@ -110,4 +121,9 @@ def expire_lapsed(candidates: TokenQuerySet, now: datetime, *, by: Caller = _BY_
 
 
 def record_event(event: str, row: InstallationToken, by: Caller, now: datetime, **details: Any) -> None:
-    audit.record(event, by=by, about=f"{row.spoke_name} ({row.token_prefix}…)", now=now, token=str(row.pk), **details)
+    audit.record(event, by=by, about=name_in_log(row), now=now, token=str(row.pk), **details)
+
+
+def name_in_log(row: InstallationToken) -> str:
+    """What the audit log calls a token."""
+    return f"{row.spoke_name} ({row.token_prefix}…)"

@@ -75,6 +75,9 @@ class InstallationToken(models.Model):
     spoke_id = models.UUIDField(default=uuid.uuid4, db_index=True)
     spoke_name = models.CharField(max_length=63)
     platform = models.CharField(max_length=10, default="", help_text="What the operator expects the machine to be.")
+    # Issued by "enrol this node": whoever registers as this node of this cluster needs no other confirmation.
+    expected_cluster = models.UUIDField(null=True)
+    expected_node = models.CharField(max_length=63, default="")
     host = models.PositiveBigIntegerField(help_text="The address's number within the network.")
     address = models.GenericIPAddressField()
     address6 = models.GenericIPAddressField("IPv6 address", null=True, help_text="The same host in the IPv6 prefix.")
@@ -82,6 +85,7 @@ class InstallationToken(models.Model):
     lease_name = models.CharField(max_length=63, unique=True, null=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.ISSUED)
     created_at = models.DateTimeField()
+    issued_by = models.CharField(max_length=200, default="", help_text="Who issued it, as the audit log names him.")
     expires_at = models.DateTimeField(db_index=True)
     claimed_at = models.DateTimeField(null=True)
     claimed_from = models.GenericIPAddressField(null=True)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -61,41 +62,102 @@ def issue_token(
     custom_ip: str | None = None,
     expires_in_hours: int | None = None,
     platform: str = "",
+    expected_cluster: UUID | None = None,
+    expected_node: str = "",
+    token_id: UUID | None = None,
 ) -> IssuedToken:
     """Leases an address and a name and makes the one-time token that goes with them.
 
-    Raises InvalidFields, SpokeNameInUse, AddressAlreadyAllocated, PoolExhausted or HubNotInitialized.
+    The machine that registers as `expected_node` of `expected_cluster` counts as confirmed by this operator. A form
+    that chose the `token_id` beforehand issues once, however often it is sent. Raises InvalidFields, SpokeNameInUse,
+    AddressAlreadyAllocated, PoolExhausted or HubNotInitialized.
     """
-    _check_name(spoke_name)
     lifetime = _lifetime(expires_in_hours)
+    node = {"node": expected_node, "cluster": str(expected_cluster)} if expected_cluster else {}
     with transaction.atomic():
-        hub = lock_hub()
-        lease_name(spoke_name, now)
-        host = lease_host(hub, custom_ip, now)
-        row, secret = _create_row(
-            hub, host, now, spoke_name=spoke_name, platform=platform, spoke_id=uuid4(), lifetime=lifetime
+        row, secret = _issue(
+            lock_hub(),
+            now,
+            by=by,
+            facts=node,
+            custom_ip=custom_ip,
+            lifetime=lifetime,
+            id=token_id or uuid4(),
+            spoke_name=spoke_name,
+            platform=platform,
+            expected_cluster=expected_cluster,
+            expected_node=expected_node,
         )
-        record_event("token.issued", row, by, now, address=row.address)
     return _with_commands(row, secret)
 
 
+def issue_tokens(
+    *, token_ids: Mapping[str, UUID], by: Caller, now: datetime, expires_in_hours: int | None = None, platform: str = ""
+) -> list[IssuedToken]:
+    """Tokens with these ids for several spokes, by name: all of them or none.
+
+    Raises InvalidFields with what is wrong with which name, or HubNotInitialized.
+    """
+    lifetime = _lifetime(expires_in_hours)
+    issued: list[tuple[InstallationToken, str]] = []
+    problems: dict[str, list[str]] = {}
+    with transaction.atomic():
+        hub = lock_hub()
+        for name, token_id in token_ids.items():
+            try:
+                issued.append(
+                    _issue(hub, now, by=by, lifetime=lifetime, id=token_id, spoke_name=name, platform=platform)
+                )
+            except HubError as refusal:
+                problems[name] = _sentences_of(refusal)
+        if problems:
+            raise InvalidFields(problems)
+    return [_with_commands(row, secret) for row, secret in issued]
+
+
+def _sentences_of(refusal: HubError) -> list[str]:
+    if isinstance(refusal, InvalidFields):
+        return [sentence for sentences in refusal.details["fields"].values() for sentence in sentences]
+    return [refusal.line()]
+
+
+def _issue(
+    hub: HubConfig,
+    now: datetime,
+    *,
+    by: Caller,
+    spoke_name: str,
+    lifetime: timedelta,
+    custom_ip: str | None = None,
+    facts: dict[str, str] | None = None,
+    **columns: Any,
+) -> tuple[InstallationToken, str]:
+    _check_name(spoke_name)
+    lease_name(spoke_name, now)
+    host = lease_host(hub, custom_ip, now)
+    row, secret = _create_row(
+        hub, host, now, by=by, spoke_id=uuid4(), spoke_name=spoke_name, lifetime=lifetime, **columns
+    )
+    record_event("token.issued", row, by, now, address=row.address, **(facts or {}))
+    return row, secret
+
+
 def _create_row(
-    hub: HubConfig, host: int, now: datetime, *, spoke_name: str, platform: str, spoke_id: UUID, lifetime: timedelta
+    hub: HubConfig, host: int, now: datetime, *, by: Caller, spoke_name: str, lifetime: timedelta, **columns: Any
 ) -> tuple[InstallationToken, str]:
     secret = secrets.token_urlsafe(32)
     row = InstallationToken.objects.create(
         hub=hub,
         token_hash=hash_of(secret),
         token_prefix=secret[:6],
-        spoke_id=spoke_id,
         spoke_name=spoke_name,
-        platform=platform,
         host=host,
         address=str(Pool(hub.network).address_of(host)),
         address6=str(hub.network6[host]) if hub.network6 else None,
         lease_host=host,
         lease_name=spoke_name.lower(),
         created_at=now,
+        issued_by=by.actor[:200],
         expires_at=now + lifetime,
         hub_endpoint=hub.endpoint,
         hub_public_key=hub.public_key,
@@ -103,6 +165,7 @@ def _create_row(
         network_cidr6=hub.network_cidr6,
         dns=hub.dns,
         persistent_keepalive=hub.persistent_keepalive,
+        **columns,
     )
     return row, secret
 
@@ -176,10 +239,13 @@ def reissue_token(*, token_id: UUID, by: Caller, now: datetime) -> IssuedToken:
             hub,
             host,
             now,
+            by=by,
+            lifetime=_lifetime(None),
+            spoke_id=old.spoke_id,
             spoke_name=old.spoke_name,
             platform=old.platform,
-            spoke_id=old.spoke_id,
-            lifetime=_lifetime(None),
+            expected_cluster=old.expected_cluster,
+            expected_node=old.expected_node,
         )
         record_event("token.reissued", row, by, now, address=row.address, replaces=str(old.pk))
     return _with_commands(row, secret)

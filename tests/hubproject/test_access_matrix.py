@@ -48,7 +48,15 @@ WANTS_MORE = {"api/hub/initialize": ADMIN}
 # Its own authentication: a wrong key is nobody's business there.
 ASKS_NOBODY = {"api/healthz"}
 # Pages that nobody has to sign in for.
-OPEN_PAGES = {"", "setup", "account/sign-in", "account/sign-in/code", "account/sign-in/passkey", "account/inactive"}
+OPEN_PAGES = {
+    "",
+    "setup",
+    "setup/checks",
+    "account/sign-in",
+    "account/sign-in/code",
+    "account/sign-in/passkey",
+    "account/inactive",
+}
 # Whoever is not signed in is led to the sign-in page, by way of another guarded one at most.
 GUARDED = ("account", "admin/")
 GUARDED_PATHS = ("/account", "/admin/")
@@ -59,6 +67,8 @@ SAMPLES = {
     "<uuid:cluster_id>": "0a3ff0a6-8c7d-4c9b-9f4f-3a7a0c1d2e3f",
     "<str:token>": "t" * 43,
     "<int:pk>": "1",
+    "<int:user_id>": "1",
+    "<int:key_id>": "1",
     "<path:object_id>": "1",
     "<path:content_type_id>": "1",
     "(?P<url>.*)$": "nothing-of-that-name",

@@ -1,0 +1,347 @@
+"""The overview: how the fleet is, what needs somebody, what happened last. As many queries for any fleet."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Exists, F, OuterRef, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from hubproject.access import role_of
+from hubproject.accounts import first_admin_is_wanted
+from hubproject.api import now
+from hubproject.charts import Chart, traffic_chart
+from hubproject.event_words import words_of
+from hubproject.liveness import ACTIVE_WITHIN
+from hubproject.models import AuditEvent, Role
+from hubproject.navigation import ClusterNow, agent_of, clusters_of, count_of, hub_of
+from proxmox.models import Health
+from spokes.models import Spoke
+from tokens.models import InstallationToken, State
+from tokens.pool import Pool
+from tokens.progress import has_stopped, stopped
+from wireguard.models import AgentState, HubConfig, PeerStatus, TrafficSample
+
+DAY = timedelta(days=1)
+MAP_CELLS = 256
+POOL_IS_TIGHT = 0.8
+EVENTS_SHOWN = 8
+INSTALLS_SHOWN = 6
+DARK_SHOWN = 5
+# A sample is of a minute, and the agent writes it when the minute is over.
+SAMPLE_IS_FRESH = timedelta(minutes=3)
+# The same moment as the spoke's registration, in other words.
+UNTOLD_EVENTS = ["token.redeemed"]
+BETWEEN_SPOKES = {
+    "isolated": "Isolated",
+    "cluster": "Within a cluster",
+    "open": "Open",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Something that needs somebody: a fact in bold, the rest of the sentence, what is known, where to go.
+
+    `reissues` is the token whose install stopped; `since` a moment that is told as an age behind the sentence.
+    """
+
+    tone: str
+    shape: str
+    fact: str
+    rest: str = ""
+    detail: str = ""
+    link: str = ""
+    words: str = ""
+    since: datetime | None = None
+    reissues: InstallationToken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """How full the pool is: addresses in use, resting, free, and how full each cell of the map is (0 to 1)."""
+
+    size: int
+    used: int
+    resting: int
+    cells: list[float]
+
+    @property
+    def free(self) -> int:
+        return max(0, self.size - self.used - self.resting)
+
+    @property
+    def share(self) -> float:
+        return self.used / self.size if self.size else 1.0
+
+    @property
+    def percent(self) -> str:
+        """Rounded, but neither nothing nor everything is said of what is not."""
+        if 0 < self.share < 0.01:
+            return "< 1"
+        return str(min(99, round(self.share * 100)) if self.share < 1 else 100)
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.used} of {self.size} addresses are in use"
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went through the hub in a day; the rates of this moment are None while nothing was counted lately."""
+
+    chart: Chart
+    received: int
+    sent: int
+    received_now: float | None
+    sent_now: float | None
+    last_hour: list[float]
+
+
+def overview(request: HttpRequest) -> HttpResponse:
+    """The page, or only what moves of it for a page that asks again."""
+    at, hub = now(), hub_of(request)
+    if hub is None:
+        return _without_hub(request)
+    context = _figures(request, hub, at)
+    if "HX-Request" in request.headers:
+        role = role_of(request.user)
+        may = {"operate": role is not None and role.includes(Role.OPERATOR), "administer": role == Role.ADMIN}
+        return TemplateResponse(request, "admin/overview.html", {**context, "may": may})
+    return TemplateResponse(
+        request, "admin/index.html", {**admin.site.each_context(request), "title": "Overview", **context}
+    )
+
+
+def _without_hub(request: HttpRequest) -> HttpResponse:
+    if role_of(request.user) == Role.ADMIN or first_admin_is_wanted():
+        return redirect("setup")
+    return TemplateResponse(
+        request, "admin/no_hub.html", {**admin.site.each_context(request), "title": "Not set up yet"}
+    )
+
+
+def _figures(request: HttpRequest, hub: Any, at: datetime) -> dict[str, Any]:
+    agent, clusters, pool = agent_of(request), clusters_of(request, at), _pool_use(hub)
+    spokes, installs, dark = _spokes(hub.spoke_count, at), _installs(at), _gone_dark(at)
+    waiting = [token for token in installs if token.state_at(at) in {State.ISSUED, State.CLAIMED}]
+    events = AuditEvent.objects.exclude(event__in=UNTOLD_EVENTS)[:EVENTS_SHOWN]
+    attention = [
+        *_hub_trouble(hub, agent, at),
+        *_cluster_trouble(clusters, dark),
+        *_install_trouble(installs, at),
+        *_dark_trouble(dark, clusters),
+        *_pool_trouble(pool),
+    ]
+    return {
+        "hub": hub,
+        "agent": agent,
+        "agent_word": agent.word(generation=hub.generation, now=at),
+        "unapplied": max(0, hub.generation - agent.applied_generation),
+        "between_spokes": BETWEEN_SPOKES.get(hub.spoke_to_spoke, hub.spoke_to_spoke),
+        "hub_address": hub.interface_address.partition("/")[0],
+        "hub_address6": (hub.interface_address6 or "").partition("/")[0],
+        **_spoke_words(spokes),
+        **_cluster_words(clusters),
+        "pool": pool,
+        "traffic": _traffic(at),
+        "attention": sorted(attention, key=lambda item: item.tone != "bad"),
+        "installs": waiting[:INSTALLS_SHOWN],
+        "stopped_ids": {token.pk for token in waiting if has_stopped(token, at)},
+        "events": [(event, words_of(event), _when(event.at, at)) for event in events],
+        "is_empty": not spokes["total"] and not waiting,
+    }
+
+
+def _when(moment: datetime, at: datetime) -> str:
+    return f"{moment:%H:%M}" if moment.date() == at.date() else f"{moment.day} {moment:%b}"
+
+
+# --- Figures ------------------------------------------------------------------------------------------------------
+
+
+def _spokes(total: int, at: datetime) -> dict[str, int]:
+    """How many are in each status. Counted in the one narrow index, less those that were removed: a join costs more."""
+    seen, gone = PeerStatus.objects.all(), Spoke.objects.filter(removed_at__isnull=False)
+    lately = at - ACTIVE_WITHIN
+    counts = {
+        "active": count_of(seen.filter(heard_at__gt=lately)),
+        "heard": count_of(seen.filter(heard_at__isnull=False)),
+        "active_gone": count_of(gone.filter(removed_at__gt=lately, peer__status__heard_at__gt=lately)),
+        "heard_gone": count_of(gone.filter(peer__status__heard_at__isnull=False)),
+    }
+    counted = HubConfig.objects.annotate(**counts).values(*counts).get(id=1)
+    active, heard = counted["active"] - counted["active_gone"], counted["heard"] - counted["heard_gone"]
+    return {"total": total, "active": active, "inactive": heard - active, "pending": max(0, total - heard)}
+
+
+def _spoke_words(spokes: dict[str, int]) -> dict[str, Any]:
+    words = {status: f"{spokes[status]} {status}" for status in ("active", "inactive", "pending")}
+    parts = [("ok", spokes["active"]), ("off", spokes["inactive"]), ("warn", spokes["pending"])]
+    return {
+        "spokes": spokes,
+        "spoke_words": words,
+        "spoke_parts": parts,
+        "spoke_sentence": ", ".join(words.values()),
+    }
+
+
+# The word and the colour of each health in the strip, the good first.
+_HEALTHS = {
+    Health.HEALTHY: ("healthy", "ok"),
+    Health.DEGRADED: ("degraded", "warn"),
+    Health.CRITICAL: ("critical", "bad"),
+    Health.DOWN: ("all inactive", "bad"),
+}
+
+
+def _cluster_words(clusters: Sequence[ClusterNow]) -> dict[str, Any]:
+    numbers = {health: sum(cluster.health == health for cluster in clusters) for health in _HEALTHS}
+    words = [(health.value, f"{numbers[health]} {_HEALTHS[health][0]}") for health in _HEALTHS if numbers[health]]
+    return {
+        "clusters": {"total": len(clusters), "nodes": sum(cluster.nodes for cluster in clusters)},
+        "cluster_words": words,
+        "cluster_parts": [(_HEALTHS[health][1], number) for health, number in numbers.items()],
+        "cluster_sentence": ", ".join(text for _, text in words) or "No clusters",
+    }
+
+
+def _pool_use(hub: Any) -> PoolUse:
+    """One grouped query, whose answer has at most as many rows as the map has cells."""
+    pool = Pool(hub.network)
+    addresses = hub.network.num_addresses
+    width = max(1, addresses // MAP_CELLS)
+    held = InstallationToken.objects.filter(lease_host__isnull=False).order_by()
+    rows = held.annotate(cell=F("lease_host") / width).values_list("cell").annotate(held=Count("*"))
+    cells = [0] * (addresses // width)
+    for cell, number in rows:
+        cells[min(cell, len(cells) - 1)] += number
+    return PoolUse(pool.size, sum(cells), hub.resting_count, [min(1.0, number / width) for number in cells])
+
+
+def _traffic(at: datetime) -> Traffic:
+    rows = list(
+        TrafficSample.objects.filter(at__gt=at - DAY, at__lte=at).order_by("at").values_list("at", "received", "sent")
+    )
+    points = [(moment, received / 60, sent / 60) for moment, received, sent in rows]
+    latest = points[-1] if points and at - points[-1][0] < SAMPLE_IS_FRESH else None
+    return Traffic(
+        chart=traffic_chart(points, start=at - DAY, end=at),
+        received=sum(received for _, received, _ in rows),
+        sent=sum(sent for _, _, sent in rows),
+        received_now=latest and latest[1],
+        sent_now=latest and latest[2],
+        last_hour=[received for moment, received, _ in points if moment > at - timedelta(hours=1)],
+    )
+
+
+def _installs(at: datetime) -> list[InstallationToken]:
+    """Those that wait or have stopped in the last day, without those that were reissued since; stopped ones first."""
+    others = InstallationToken.objects.filter(spoke_id=OuterRef("spoke_id")).exclude(pk=OuterRef("pk"))
+    is_replaced = Exists(others.filter(Q(created_at__gt=OuterRef("created_at")) | Q(lease_host__isnull=False)))
+    is_open = Q(state=State.ISSUED, expires_at__gt=at) | Q(state=State.CLAIMED)
+    stopped_lately = stopped(at) & Q(claimed_at__gt=at - DAY)
+    rows = InstallationToken.objects.filter(is_open | stopped_lately).exclude(is_replaced)
+    return list(rows.order_by(F("claimed_at").asc(nulls_last=True), "expires_at")[: 2 * INSTALLS_SHOWN])
+
+
+def _gone_dark(at: datetime) -> list[dict[str, Any]]:
+    """Spokes that were heard today and are not any more, the latest first; one more than are shown.
+
+    Removed ones are left out here rather than by the database, which would otherwise read all peers to sort them.
+    """
+    lately = PeerStatus.objects.filter(heard_at__gt=at - DAY, heard_at__lte=at - ACTIVE_WITHIN).order_by("-heard_at")
+    columns = {
+        "key": F("peer__live_key"),
+        "name": F("peer__spoke__name"),
+        "spoke": F("peer__spoke__id"),
+        "cluster": F("peer__spoke__proxmox_cluster"),
+    }
+    rows: Any = lately.values("heard_at", **columns).iterator(chunk_size=100)
+    return list(islice((row for row in rows if row["key"]), DARK_SHOWN + 1))
+
+
+# --- What needs somebody ------------------------------------------------------------------------------------------
+
+
+def _hub_trouble(hub: HubConfig, agent: AgentState, at: datetime) -> Iterator[Attention]:
+    word = agent.word(generation=hub.generation, now=at)
+    if word == "down":
+        told = "It has never reported." if agent.alive_at is None else "Tunnels keep running; nothing new is applied."
+        yield Attention("bad", "diamond", "The agent is silent", detail=told, since=agent.alive_at)
+        return
+    if agent.hold:
+        number = len(agent.differences)
+        detail = f"{number} differences wait for an admin's decision. No peer is cut or revived until then."
+        yield Attention("bad", "diamond", "The hub is on hold", "after a restore", detail)
+    if word == "unmanaged":
+        yield Attention("bad", "diamond", "The agent may not change the interface", detail=agent.problem)
+    elif agent.problem:
+        yield Attention("bad", "diamond", "The agent cannot do its work", detail=agent.problem)
+    elif not agent.interface_up:
+        yield Attention("bad", "diamond", f"{hub.interface_name} is down", detail="The agent is trying to bring it up.")
+    elif word == "behind":
+        behind = hub.generation - agent.applied_generation
+        yield Attention("warn", "triangle", "The agent is behind:", f"{behind} changes are not on the interface yet")
+
+
+def _cluster_trouble(clusters: Sequence[ClusterNow], dark: Sequence[dict[str, Any]]) -> Iterator[Attention]:
+    words = {Health.DOWN: "is all inactive:", Health.CRITICAL: "is critical:", Health.DEGRADED: "is degraded:"}
+    marks = {Health.DOWN: ("bad", "square"), Health.CRITICAL: ("bad", "diamond"), Health.DEGRADED: ("warn", "triangle")}
+    for health, said in words.items():
+        for cluster in clusters:
+            if cluster.health == health:
+                silent = [row["name"] for row in dark if row["cluster"] == cluster.id]
+                yield Attention(
+                    *marks[health],
+                    fact=f"{cluster.name} {said}",
+                    rest=f"{cluster.active} of {cluster.nodes} nodes connected",
+                    detail=f"Went dark today: {', '.join(silent)}" if silent else "",
+                    link=reverse("admin:proxmox_cluster_change", args=[cluster.id]),
+                    words="View cluster",
+                )
+
+
+def _install_trouble(installs: Sequence[InstallationToken], at: datetime) -> Iterator[Attention]:
+    for token in installs:
+        if has_stopped(token, at):
+            yield Attention(
+                "warn",
+                "triangle",
+                fact=f"{token.spoke_name} stopped half way:",
+                rest="script fetched, never registered",
+                detail=f"Fetched from {token.claimed_from or 'somewhere'} at {token.claimed_at:%H:%M}. "
+                f"That command is spent; a new one keeps {token.address}.",
+                reissues=token,
+            )
+
+
+def _dark_trouble(dark: Sequence[dict[str, Any]], clusters: Sequence[ClusterNow]) -> Iterator[Attention]:
+    """Nodes of a cluster that is told of above are not told of again."""
+    told = {cluster.id for cluster in clusters if cluster.health != Health.HEALTHY}
+    alone = [row for row in dark if row["cluster"] not in told]
+    for row in alone[:DARK_SHOWN]:
+        yield Attention(
+            "warn",
+            "triangle",
+            fact=f"{row['name']} went dark",
+            since=row["heard_at"],
+            link=reverse("admin:spokes_spoke_change", args=[row["spoke"]]),
+            words="View spoke",
+        )
+    if len(dark) > DARK_SHOWN:
+        inactive = f"{reverse('admin:spokes_spoke_changelist')}?status=inactive"
+        yield Attention("warn", "triangle", "More went dark", "in the last 24 hours", link=inactive, words="View all")
+
+
+def _pool_trouble(pool: PoolUse) -> Iterator[Attention]:
+    if pool.share >= POOL_IS_TIGHT:
+        tone, shape = ("bad", "diamond") if pool.used >= pool.size else ("warn", "triangle")
+        detail = f"{pool.sentence}. Remove spokes that are gone, or set up a larger network."
+        yield Attention(tone, shape, f"The address pool is {pool.percent} % full", detail=detail)

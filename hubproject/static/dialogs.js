@@ -1,0 +1,44 @@
+// Pages that ask before something is done, shown over the page one comes from. Without script they are pages.
+
+import { setClock } from './ages.js'
+
+const dialog = document.getElementById('dialog')
+
+function show (text, from) {
+  const asked = new DOMParser().parseFromString(text, 'text/html').querySelector('section.dialog')
+  if (!asked) return false
+  dialog.replaceChildren(document.adoptNode(asked))
+  const title = dialog.querySelector('h1, h2')
+  if (title) title.id = 'dialog-title'
+  for (const form of dialog.querySelectorAll('form:not([action])')) form.action = from
+  if (!dialog.open) dialog.showModal()
+  const first = dialog.querySelector('[aria-invalid="true"], [autofocus]')
+  first?.focus()
+  return true
+}
+
+// A link's own, or that to which a button sends its form by GET.
+function addressOf (asking) {
+  return asking.href || `${asking.formAction}?${new URLSearchParams(new FormData(asking.form))}`
+}
+
+document.addEventListener('click', async (event) => {
+  const link = event.target.closest('[data-dialog]')
+  if (event.target.closest('dialog [data-cancel]')) {
+    event.preventDefault()
+    dialog.close()
+  } else if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault()
+    const menu = link.closest('details.menu')
+    if (menu) menu.open = false
+    const address = addressOf(link)
+    const answer = await fetch(address).catch(() => null)
+    if (answer) setClock(answer.headers.get('Date'))
+    // Whatever is no question (signed out, gone) is shown as the page it is.
+    if (!answer?.ok || answer.redirected || !show(await answer.text(), address)) window.location.assign(address)
+  }
+})
+
+dialog.addEventListener('click', (event) => {
+  if (event.target === dialog) dialog.close() // the ground beside it
+})
