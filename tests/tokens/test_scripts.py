@@ -38,6 +38,19 @@ def nodes_of(source):
     return script_engine().get_template(source).nodelist.get_nodes_by_type(Node)
 
 
+# ---- the rule: a `return` says what it returns
+
+
+@pytest.mark.parametrize("part", sorted((TEMPLATES / "parts").glob("*.sh")), ids=lambda part: part.name)
+def test_every_return_says_its_status(part):
+    """Called from a trap, bash answers a bare `return` with the status of what was interrupted."""
+    assert not re.search(r"^ *return$|[;&|{] *return *[;&|}]", without_awk(part.read_text()), re.MULTILINE)
+
+
+def without_awk(text):
+    return re.sub(r"awk [^']*'[^']*'", "", text)
+
+
 # ---- the rule: no value without its quotes
 
 

@@ -19,7 +19,7 @@ find_own_interface() {
     for number in 0 1 2 3 4 5 6 7 8 9; do
         if is_ours "wg$number"; then
             INTERFACE=wg$number
-            return
+            return 0
         fi
     done
     return 1

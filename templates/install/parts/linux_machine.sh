@@ -27,7 +27,10 @@ wget_checks_certificates() {
 }
 
 # A clock that nobody sets.
-seconds() { cut -d . -f 1 /proc/uptime; }
+seconds() {
+    local since_boot
+    read -r since_boot _ </proc/uptime && printf '%s' "${since_boot%%.*}"
+}
 
 is_free() {
     local file
@@ -40,7 +43,7 @@ find_free_interface() {
     for number in 0 1 2 3 4 5 6 7 8 9; do
         if is_free "wg$number"; then
             INTERFACE=wg$number
-            return
+            return 0
         fi
     done
     stop 3 'wg0 to wg9 are all taken on this machine.'

@@ -18,7 +18,7 @@ find_manager() {
     for manager in $(own_managers) apt-get dnf yum zypper pacman apk; do
         if have "$manager"; then
             printf '%s' "$manager"
-            return
+            return 0
         fi
     done
     return 1

@@ -7,7 +7,7 @@ register() {
     pause=1
     until send_request && is_final "$STATUS"; do
         stop_if_hopeless
-        [ "$(($(seconds) + pause))" -le "$deadline" ] || give_up
+        [ "$(seconds)" -le "$((deadline - pause))" ] || give_up
         say "      The hub is not ready ($(trouble)); trying again in $pause s"
         nap "$pause"
         pause=$((pause < 8 ? pause * 2 : 15))

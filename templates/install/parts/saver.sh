@@ -8,14 +8,14 @@ create_copy() {
     local base place
     base=/var/lib/wireguard-hub-spoke
     if is_root && mkdir -p "$base" 2>/dev/null && COPY=$(mktemp "$base/new.XXXXXX" 2>/dev/null); then
-        return
+        return 0
     fi
     for base in "${TMPDIR:-/tmp}" /tmp "${HOME:-/root}"; do
         # The path is shown for typing in, so it must mean the same without quotes.
         case $base in *[!A-Za-z0-9/._-]*) continue ;; esac
         place=$(mktemp -d "$base/wireguard-hub-spoke.XXXXXX" 2>/dev/null) || continue
         COPY=$place/install.sh
-        return
+        return 0
     done
     die 'The script could not be saved: nothing is writable. Reissue the token in the dashboard.'
 }
