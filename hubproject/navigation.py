@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, Func, IntegerField, QuerySet, Subquery, When
+from django.db.models import Case, Count, QuerySet, When
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from hubproject.access import role_of
+from hubproject.counting import count_of
 from hubproject.liveness import Status, condition_of
 from hubproject.models import Role
 from proxmox.models import Health
@@ -161,12 +162,6 @@ def _read_hub(now: datetime) -> Any:
         "resting_count": count_of(RestingAddress.objects.all()),
     }
     return HubConfig.objects.filter(id=1).annotate(**counts).first()
-
-
-def count_of(rows: QuerySet[Any]) -> Subquery:
-    """How many rows there are, as a column of another query."""
-    number = Func(template="COUNT(*)", output_field=IntegerField())
-    return Subquery(rows.order_by().annotate(number=number).values("number"))
 
 
 def clusters_of(request: HttpRequest, now: datetime) -> list[ClusterNow]:

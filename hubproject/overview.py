@@ -18,11 +18,11 @@ from hubproject.accounts import first_admin_is_wanted
 from hubproject.api import now
 from hubproject.charts import Chart, traffic_chart
 from hubproject.event_words import words_of
-from hubproject.liveness import ACTIVE_WITHIN
+from hubproject.liveness import ACTIVE_WITHIN, Status
 from hubproject.models import AuditEvent, Role
-from hubproject.navigation import ClusterNow, agent_of, clusters_of, count_of, hub_of
+from hubproject.navigation import ClusterNow, agent_of, clusters_of, hub_of
 from proxmox.models import Health
-from spokes.models import Spoke
+from spokes.filters import status_counts
 from tokens.models import InstallationToken, State
 from tokens.pool import Pool
 from tokens.progress import has_stopped, stopped
@@ -129,7 +129,7 @@ def _without_hub(request: HttpRequest) -> HttpResponse:
 
 def _figures(request: HttpRequest, hub: Any, at: datetime) -> dict[str, Any]:
     agent, clusters, pool = agent_of(request), clusters_of(request, at), _pool_use(hub)
-    spokes, installs, dark = _spokes(hub.spoke_count, at), _installs(at), _gone_dark(at)
+    spokes, installs, dark = status_counts(at), _installs(at), _gone_dark(at)
     waiting = [token for token in installs if token.state_at(at) in {State.ISSUED, State.CLAIMED}]
     events = AuditEvent.objects.exclude(event__in=UNTOLD_EVENTS)[:EVENTS_SHOWN]
     attention = [
@@ -147,7 +147,7 @@ def _figures(request: HttpRequest, hub: Any, at: datetime) -> dict[str, Any]:
         "between_spokes": BETWEEN_SPOKES.get(hub.spoke_to_spoke, hub.spoke_to_spoke),
         "hub_address": hub.interface_address.partition("/")[0],
         "hub_address6": (hub.interface_address6 or "").partition("/")[0],
-        **_spoke_words(spokes),
+        **_spoke_words(hub.spoke_count, spokes),
         **_cluster_words(clusters),
         "pool": pool,
         "traffic": _traffic(at),
@@ -155,7 +155,7 @@ def _figures(request: HttpRequest, hub: Any, at: datetime) -> dict[str, Any]:
         "installs": waiting[:INSTALLS_SHOWN],
         "stopped_ids": {token.pk for token in waiting if has_stopped(token, at)},
         "events": [(event, words_of(event), _when(event.at, at)) for event in events],
-        "is_empty": not spokes["total"] and not waiting,
+        "is_empty": not hub.spoke_count and not waiting,
     }
 
 
@@ -166,26 +166,13 @@ def _when(moment: datetime, at: datetime) -> str:
 # --- Figures ------------------------------------------------------------------------------------------------------
 
 
-def _spokes(total: int, at: datetime) -> dict[str, int]:
-    """How many are in each status. Counted in the one narrow index, less those that were removed: a join costs more."""
-    seen, gone = PeerStatus.objects.all(), Spoke.objects.filter(removed_at__isnull=False)
-    lately = at - ACTIVE_WITHIN
-    counts = {
-        "active": count_of(seen.filter(heard_at__gt=lately)),
-        "heard": count_of(seen.filter(heard_at__isnull=False)),
-        "active_gone": count_of(gone.filter(removed_at__gt=lately, peer__status__heard_at__gt=lately)),
-        "heard_gone": count_of(gone.filter(peer__status__heard_at__isnull=False)),
+def _spoke_words(total: int, spokes: dict[Status, int]) -> dict[str, Any]:
+    words = {
+        status.value: f"{spokes[status]} {status.value}" for status in (Status.ACTIVE, Status.INACTIVE, Status.PENDING)
     }
-    counted = HubConfig.objects.annotate(**counts).values(*counts).get(id=1)
-    active, heard = counted["active"] - counted["active_gone"], counted["heard"] - counted["heard_gone"]
-    return {"total": total, "active": active, "inactive": heard - active, "pending": max(0, total - heard)}
-
-
-def _spoke_words(spokes: dict[str, int]) -> dict[str, Any]:
-    words = {status: f"{spokes[status]} {status}" for status in ("active", "inactive", "pending")}
-    parts = [("ok", spokes["active"]), ("off", spokes["inactive"]), ("warn", spokes["pending"])]
+    parts = [("ok", spokes[Status.ACTIVE]), ("off", spokes[Status.INACTIVE]), ("warn", spokes[Status.PENDING])]
     return {
-        "spokes": spokes,
+        "spokes": {"total": total} | {status.value: number for status, number in spokes.items()},
         "spoke_words": words,
         "spoke_parts": parts,
         "spoke_sentence": ", ".join(words.values()),

@@ -8,8 +8,10 @@ from operator import or_
 import django_filters
 from django.db.models import Count, F, OrderBy, Q
 
-from hubproject.liveness import Status, condition_of
+from hubproject.counting import count_of
+from hubproject.liveness import ACTIVE_WITHIN, Status, condition_of
 from spokes.models import OperatingSystem, Spoke, SpokeQuerySet
+from wireguard.models import HubConfig, PeerStatus
 
 # What a list can be ordered by, and where that is kept.
 ORDERINGS = {
@@ -68,6 +70,8 @@ class SpokeFilter(django_filters.FilterSet):  # type: ignore[misc] # the package
     @cached_property
     def counts(self) -> dict[Status, int]:
         """How many of `of_any_status` have each status, in one query that asks each row as little as it can."""
+        if not self.values.keys() - {"status"}:
+            return status_counts(self.now)
         found = self.of_any_status.aggregate(
             all=Count("*"),
             heard=Count("peer__status__heard_at"),
@@ -84,6 +88,25 @@ class SpokeFilter(django_filters.FilterSet):  # type: ignore[misc] # the package
         """How many spokes all filters leave."""
         status = self.values.get("status")
         return self.counts[Status(status)] if status else sum(self.counts.values())
+
+
+def status_counts(now: datetime) -> dict[Status, int]:
+    """How many spokes have each status: counted in one narrow index, less the removed. A join would cost more."""
+    seen, gone, lately = PeerStatus.objects.all(), Spoke.objects.filter(removed_at__isnull=False), now - ACTIVE_WITHIN
+    counts = {
+        "live": count_of(Spoke.objects.live()),
+        "active": count_of(seen.filter(heard_at__gt=lately)),
+        "heard": count_of(seen.filter(heard_at__isnull=False)),
+        "active_gone": count_of(gone.filter(removed_at__gt=lately, peer__status__heard_at__gt=lately)),
+        "heard_gone": count_of(gone.filter(peer__status__heard_at__isnull=False)),
+    }
+    found = HubConfig.objects.filter(id=1).annotate(**counts).values(*counts).first() or dict.fromkeys(counts, 0)
+    active, heard = found["active"] - found["active_gone"], found["heard"] - found["heard_gone"]
+    return {
+        Status.PENDING: max(0, found["live"] - heard),
+        Status.ACTIVE: active,
+        Status.INACTIVE: heard - active,
+    }
 
 
 def ordering_of(text: str) -> list[OrderBy | str]:
