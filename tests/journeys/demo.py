@@ -32,7 +32,7 @@ KEY_HEADER = "/run/demo-api-key"
 PING = ("ping", "-n", "-D", "-i", "0.05")
 WATCHED_SECONDS = 2.5
 DEAD_WITHIN = 2.0
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class NotProven(Exception):

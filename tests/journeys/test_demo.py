@@ -22,7 +22,7 @@ from tests.journeys.lab import REPOSITORY
 
 pytestmark = [pytest.mark.journey, needs_root]
 
-HANGS_AFTER = 90.0
+HANGS_AFTER = 300.0
 
 
 @contextlib.contextmanager

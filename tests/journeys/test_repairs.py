@@ -67,9 +67,8 @@ def test_an_interface_deleted_by_hand_is_back_within_ten_seconds_with_every_peer
 
 def test_a_peer_taken_off_by_hand_is_put_back_and_a_foreign_one_is_cut(hub, spoke):
     foreign = "Zm9yZWlnbmZvcmVpZ25mb3JlaWduZm9yZWlnbmZvcmU="
-    hub.host.run(["wg", "set", "wg0", "peer", spoke.public_key, "remove"])
-    hub.host.run(["wg", "set", "wg0", "peer", foreign, "allowed-ips", "10.0.1.99/32"])
-    assert peers_on(hub.host) == {foreign}
+    by_hand = ["peer", spoke.public_key, "remove", "peer", foreign, "allowed-ips", "10.0.1.99/32"]
+    hub.host.run(["wg", "set", "wg0", *by_hand], check=True)
     wait_for(lambda: peers_on(hub.host) == {spoke.public_key}, seconds=12)
 
 
