@@ -23,7 +23,7 @@ def without_what_was_typed(page: bytes, name: str) -> str:
     return text.replace(f'value="{name}"', "")
 
 
-def test_name_and_password_lead_to_the_dashboard(ada):
+def test_name_and_password_lead_to_the_dashboard(ada, hub):
     client = Client()
     answer = sign_in(client, "ada")
     assert (answer.status_code, answer["Location"]) == (302, "/admin/")
