@@ -108,7 +108,7 @@ def test_on_a_terminal_it_keeps_the_admin_up_until_ctrl_c(tmp_path: Path) -> Non
         shown = re.search(r"(http://127\.\S+)\s+Sign in as:\s+(\S+)\s+(\S+)", said)
         assert shown, said
         url, name, password = shown.groups()
-        assert "Log out" in sign_in(url, name, password)
+        assert "Sign out" in sign_in(url, name, password)
         process.send_signal(signal.SIGINT)
         said += read_terminal(master, until="\n\0")
     os.close(master)

@@ -23,6 +23,7 @@ PASSWORD = "correct horse battery"
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with running_web(tmp_path_factory.mktemp("hub")) as web:
         web.manage("create_admin", "root", given=f"{PASSWORD}\n")
+        web.manage("init_hub", "--network", "10.0.1.0/24", "--endpoint", "hub.example.com:51820")
         yield web
 
 
