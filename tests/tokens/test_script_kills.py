@@ -20,7 +20,11 @@ SERVICES = {
     "busybox": "nothing that starts services",
 }
 MEMBERS = '{"nodename": "pve1", "cluster": {"name": "dc1", "quorate": 1}, "nodelist": {"pve1": {"id": 1}}}'
-START_OR_STOP = 'case $2 in start) wg-quick up "${1#*.}" ;; stop) wg-quick down "${1#*.}" ;; esac'
+RC_SERVICE = """
+interface=${1#*.}
+case $2 in stop | restart) [ ! -e "/record/link.$interface" ] || wg-quick down "$interface" ;; esac
+case $2 in start | restart) wg-quick up "$interface" ;; esac
+"""
 # What the main shell does itself, without a command: it opens a file for writing, and it writes.
 OPENS = re.compile(r'^openat\(\w+, "(?!/shim|/dev/null).*O_(CREAT|APPEND|TRUNC)')
 WRITES = re.compile(r"^write\((?!\d+, \"[^\"]*\", 0\))")
@@ -47,7 +51,7 @@ class Victim(TracedMachine):
             self.put("etc/init.d/wg-quick")
             (self.root / "etc/init.d/wg-quick").chmod(0o755)
             self.put_tool("rc-update")
-            self.put_tool("rc-service", START_OR_STOP)
+            self.put_tool("rc-service", RC_SERVICE)
         self.put_tool("getent", "echo '203.0.113.1 STREAM hub.example.com'")
         self.answers(accepted(endpoint="hub.example.com:51820"))
         self.untouched = self.files()
