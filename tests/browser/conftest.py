@@ -93,7 +93,8 @@ class Hubs:
         if state not in self.running:
             home = self.folder / state
             home.mkdir()
-            web = self.stack.enter_context(running_web(home))
+            # More commands are issued here within a minute than an operator may in an hour.
+            web = self.stack.enter_context(running_web(home, RATE_LIMIT_MAX_TOKENS_PER_HOUR="1000"))
             self.running[state] = Filled(web, json.loads(_in(web, state)))
         return self.running[state]
 
