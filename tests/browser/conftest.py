@@ -99,14 +99,15 @@ class Hubs:
         return self.running[state]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hubs]:
     hubs = Hubs(tmp_path_factory.mktemp("hubs"))
     with hubs.stack:
         yield hubs
 
 
-@pytest.fixture(scope="session")
+# Closed when the folder is done: the journeys start browsers of their own, and playwright runs once a process.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
