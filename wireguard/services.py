@@ -382,6 +382,13 @@ def wanted_firewall(hub: HubConfig) -> WantedFirewall:
         interface=hub.interface_name,
         addresses=hub.addresses,
         mode=hub.spoke_to_spoke,
-        services=parse_services(settings.HUB_SPOKE_SERVICES),
+        services=_services_for_spokes(hub),
         groups=groups,
     )
+
+
+def _services_for_spokes(hub: HubConfig) -> tuple[str, ...]:
+    """What the operator named, and DNS where spokes are told that the hub itself is their server."""
+    own = {address.partition("/")[0] for address in hub.addresses}
+    dns = "tcp/53 udp/53" if own.intersection(hub.dns) else ""
+    return parse_services(f"{settings.HUB_SPOKE_SERVICES} {dns}")

@@ -327,7 +327,7 @@ while True:
 
 
 def knows(machine: Machine, name: str) -> bool:
-    return "192.0.2.7" in machine.run(["resolvectl", "query", "-4", name]).stdout
+    return "192.0.2.7" in machine.run(["timeout", "10", "resolvectl", "query", "-4", name]).stdout
 
 
 def test_only_names_of_the_hubs_domain_are_asked_for_through_the_tunnel(

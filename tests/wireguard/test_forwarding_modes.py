@@ -46,3 +46,12 @@ def test_both_families_are_brought_up(make_agent, backend, db):
     assert set(backend.link_state("wg0").addresses) == {"10.0.1.1/24", "fd00:1::1/64"}
     assert backend.is_forwarding("wg0", versions=[4, 6])
     assert "fd00:1::/64" in backend.firewall_table()
+
+
+def test_spokes_reach_dns_on_the_hub_when_they_are_told_to_ask_it(hub, settings):
+    settings.HUB_SPOKE_SERVICES = "udp/53 tcp/443"
+    own = hub.interface_address.partition("/")[0]
+    hub.dns = ["1.1.1.1"]
+    assert wanted_firewall(hub).services == ("tcp/443", "udp/53")
+    hub.dns = ["1.1.1.1", own]
+    assert wanted_firewall(hub).services == ("tcp/443", "tcp/53", "udp/53")
