@@ -51,10 +51,10 @@ check: .venv/dev ## style, types, import law, shell scripts
 test: .venv/dev ## everything that guards this project, real tunnels and PostgreSQL included
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory check
-	@# Two lanes, one a core: everything but the journeys; and the database's tests on PostgreSQL, then the journeys.
+	@# Two lanes, one a core: everything but the journeys and chaos; and the database's tests on PostgreSQL, then those.
 	@( bad=0; $(PY) -m tests.postgres $(PY) -m pytest -q -p no:cacheprovider -m django_db || bad=1; \
-	    $(PY) -m pytest -q -p no:cacheprovider tests/journeys || bad=1; exit $$bad ) >.second-lane.log 2>&1 & second=$$!; \
-	    .venv/bin/coverage run -m pytest -q --ignore=tests/journeys; first_status=$$?; \
+	    $(PY) -m pytest -q -p no:cacheprovider tests/journeys tests/chaos || bad=1; exit $$bad ) >.second-lane.log 2>&1 & second=$$!; \
+	    .venv/bin/coverage run -m pytest -q --ignore=tests/journeys --ignore=tests/chaos; first_status=$$?; \
 	    wait $$second; second_status=$$?; \
 	    echo "On PostgreSQL, then the journeys:"; cat .second-lane.log; \
 	    .venv/bin/coverage report; \
