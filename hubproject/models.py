@@ -117,3 +117,28 @@ class Setup(models.Model):
 
     def __str__(self) -> str:
         return "first-run setup"
+
+
+class TimerReport(models.Model):
+    """How one of the timers' errands ended the last time; one row an errand, written by the command behind it."""
+
+    class Errand(models.TextChoices):
+        BACKUP = "backup"
+        BACKUP_CHECK = "backup check"
+        AUDIT_CHECK = "audit check"
+        CERTIFICATE_CHECK = "certificate check"
+        PERMISSIONS_CHECK = "permissions check"
+
+    errand = models.CharField(max_length=20, primary_key=True, choices=Errand.choices)
+    ran_at = models.DateTimeField()
+    is_good = models.BooleanField()
+    sentence = models.CharField(max_length=300)
+    last_good_at = models.DateTimeField(null=True)
+    # What was looked at ends then: the certificate. Null for everything else.
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "timer_reports"
+
+    def __str__(self) -> str:
+        return f"{self.errand}: {self.sentence}"

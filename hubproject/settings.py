@@ -5,6 +5,7 @@ A variable may stand in the environment or in `.env` inside the data directory; 
 """
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,6 +34,12 @@ def _whole_number(name: str, default: int) -> int:
         return int(env.int(name, default=default))
     except ValueError:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {env.str(name)!r}.") from None
+
+
+def _secret(name: str) -> str:
+    """From NAME, the file that NAME_FILE names, or the credential `name` that systemd hands to a unit."""
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / name.lower()
+    return str(env.str(name, default="")) or (credential.read_text().strip() if credential.is_file() else "")
 
 
 # --- Where the hub is ---------------------------------------------------------------------------------------------
@@ -70,7 +77,7 @@ CSRF_TRUSTED_ORIGINS = [f"{_public_url.scheme}://{_public_url.netloc}"]
 # --- Django -------------------------------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret(HUB_DATA_DIR / "secret_key")
+SECRET_KEY = _secret("SECRET_KEY") or read_or_create_secret(HUB_DATA_DIR / "secret_key")
 
 INSTALLED_APPS = [
     "hubproject.apps.HubprojectConfig",
@@ -210,7 +217,8 @@ SILENCED_SYSTEM_CHECKS = [
 
 # --- Database -----------------------------------------------------------------------------------------------------
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{HUB_DATA_DIR / 'database.sqlite'}")}
+DATABASE_URL = _secret("DATABASE_URL") or f"sqlite:///{HUB_DATA_DIR / 'database.sqlite'}"
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 _database = DATABASES["default"]
 _database["CONN_MAX_AGE"] = None
 _database["CONN_HEALTH_CHECKS"] = True
@@ -225,7 +233,7 @@ else:
 
 # --- Cache: the counters behind every rate limit ------------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = _secret("REDIS_URL")
 CACHES: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
@@ -286,7 +294,7 @@ TOKEN_RETENTION_DAYS = _whole_number("TOKEN_RETENTION_DAYS", 30)
 RATE_LIMIT_MAX_TOKENS_PER_HOUR = _whole_number("RATE_LIMIT_MAX_TOKENS_PER_HOUR", 10)
 HUB_SPOKE_SERVICES = env.str("HUB_SPOKE_SERVICES", default="")
 HUB_WIREGUARD_BACKEND = env.str("HUB_WIREGUARD_BACKEND", default="wireguard.backends.WgBackend")
-HUB_SEALING_KEY = env.str("HUB_SEALING_KEY", default="")
+HUB_SEALING_KEY = _secret("HUB_SEALING_KEY")
 
 # --- Logs ---------------------------------------------------------------------------------------------------------
 

@@ -129,3 +129,18 @@ def test_sqlite_takes_its_write_lock_at_once_and_loses_nothing(tmp_path):
     assert "'transaction_mode': 'IMMEDIATE'" in options
     assert "journal_mode=WAL" in options
     assert "synchronous=FULL" in options
+
+
+def test_a_secret_comes_from_the_credential_that_systemd_hands_over(tmp_path):
+    (tmp_path / "database_url").write_text("sqlite:////elsewhere/hub.sqlite\n")
+    (tmp_path / "hub_sealing_key").write_text("the key\n")
+    assert (
+        show(tmp_path, "HUB_SEALING_KEY", "DATABASE_URL", CREDENTIALS_DIRECTORY=str(tmp_path))
+        == "the key sqlite:////elsewhere/hub.sqlite"
+    )
+
+
+def test_the_environment_wins_over_a_credential(tmp_path):
+    (tmp_path / "hub_sealing_key").write_text("the credential\n")
+    found = show(tmp_path, "HUB_SEALING_KEY", CREDENTIALS_DIRECTORY=str(tmp_path), HUB_SEALING_KEY="the variable")
+    assert found == "the variable"
