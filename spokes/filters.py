@@ -9,7 +9,7 @@ import django_filters
 from django.db.models import Count, F, OrderBy, Q
 
 from hubproject.counting import count_of
-from hubproject.liveness import ACTIVE_WITHIN, Status, condition_of
+from hubproject.liveness import ACTIVE_WITHIN, Status, condition_of, heard_lately
 from spokes.models import OperatingSystem, Spoke, SpokeQuerySet
 from wireguard.models import HubConfig, PeerStatus
 
@@ -92,12 +92,13 @@ class SpokeFilter(django_filters.FilterSet):  # type: ignore[misc] # the package
 
 def status_counts(now: datetime) -> dict[Status, int]:
     """How many spokes have each status: counted in one narrow index, less the removed. A join would cost more."""
-    seen, gone, lately = PeerStatus.objects.all(), Spoke.objects.filter(removed_at__isnull=False), now - ACTIVE_WITHIN
+    seen, gone = PeerStatus.objects.all(), Spoke.objects.filter(removed_at__isnull=False)
+    gone_lately = gone.filter(removed_at__gt=now - ACTIVE_WITHIN)
     counts = {
         "live": count_of(Spoke.objects.live()),
-        "active": count_of(seen.filter(heard_at__gt=lately)),
+        "active": count_of(seen.filter(heard_lately(now))),
         "heard": count_of(seen.filter(heard_at__isnull=False)),
-        "active_gone": count_of(gone.filter(removed_at__gt=lately, peer__status__heard_at__gt=lately)),
+        "active_gone": count_of(gone_lately.filter(heard_lately(now, "peer__status__heard_at"))),
         "heard_gone": count_of(gone.filter(peer__status__heard_at__isnull=False)),
     }
     found = HubConfig.objects.filter(id=1).annotate(**counts).values(*counts).first() or dict.fromkeys(counts, 0)

@@ -87,6 +87,17 @@ def test_time_alone_makes_it_inactive_when_the_agent_is_dead(hub, viewer, clock)
     assert status_of(viewer, spoke)["spoke"]["status"] == "inactive"
 
 
+def test_a_moment_in_the_future_is_no_sign_of_life(hub, viewer, clock):
+    """The clock was set back and no agent is there to judge anew."""
+    spoke = enrol()
+    seen(spoke, heard_at=NOW + timedelta(seconds=59))
+    assert status_of(viewer, spoke)["spoke"]["status"] == "active"
+    clock.shift(timedelta(days=-2))
+    assert status_of(viewer, spoke)["spoke"]["status"] == "inactive"
+    assert viewer.get("/api/spoke/list").json()["inactiveCount"] == 1
+    assert viewer.get("/api/spoke/list?status=inactive").json()["totalCount"] == 1
+
+
 def test_it_shows_the_keepalive_of_the_spokes_side(hub, viewer):
     spoke = enrol()
     HubConfig.objects.update(persistent_keepalive=15)
