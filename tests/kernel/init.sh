@@ -17,7 +17,11 @@ prepare() {
         mount -n -t devpts devpts /dev/pts &&
         mount -n -t tmpfs -o mode=1777 tmpfs /dev/shm &&
         mount -n -t tmpfs -o mode=755 tmpfs /run &&
+        mount -n --bind "$repository" /mnt &&
         mount -n -t tmpfs -o mode=1777 tmpfs /tmp &&
+        # A clone may lie under /tmp, which has just been covered.
+        mkdir -p "$repository" &&
+        mount -n --bind /mnt "$repository" &&
         ln -s /proc/self/fd/0 /dev/stdin &&
         ln -s /proc/self/fd/1 /dev/stdout &&
         ln -s /proc/self/fd/2 /dev/stderr &&
