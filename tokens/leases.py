@@ -37,8 +37,17 @@ def lease_host(hub: HubConfig, custom_ip: str | None, now: datetime) -> int:
         expire_lapsed(InstallationToken.objects.order_by("expires_at"), now, most=1)
         host = _longest_resting_host()
     if host is None:
-        raise PoolExhausted
+        raise _pool_exhausted()
     return host
+
+
+def _pool_exhausted() -> PoolExhausted:
+    """Says when time alone will give an address back, if any install command is open."""
+    open_tokens = InstallationToken.objects.filter(lease_host__isnull=False, state__in=[State.ISSUED, State.CLAIMED])
+    lapses_at = open_tokens.order_by("expires_at").values_list("expires_at", flat=True).first()
+    if lapses_at is None:
+        return PoolExhausted()
+    return PoolExhausted(f"No address is free. The next open install command expires at {lapses_at:%Y-%m-%d %H:%M} UTC.")
 
 
 def next_free_address(hub: HubConfig) -> str | None:

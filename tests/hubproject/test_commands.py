@@ -160,6 +160,13 @@ def test_list_spokes_shows_name_address_platform_and_status(hub, run):
 
 
 @pytest.mark.django_db
+def test_list_spokes_shows_both_addresses(hub, run):
+    HubConfig.objects.update(network_cidr6="fd00:1::/64", interface_address6="fd00:1::1/64")
+    enrol("alpha")
+    assert run("list_spokes").out.split()[1:3] == ["10.0.1.2", "fd00:1::2"]
+
+
+@pytest.mark.django_db
 def test_remove_spoke_takes_the_name_in_any_case(hub, run):
     enrol("alpha")
     assert run("remove_spoke", "ALPHA") == (0, "Removed; the agent has not confirmed it yet.\n", "")

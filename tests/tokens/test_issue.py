@@ -333,6 +333,18 @@ def test_an_exhausted_pool_is_answered_503_and_changes_nothing(small_hub, operat
     assert everything() == before
 
 
+def test_an_exhausted_pool_says_when_time_gives_an_address_back(small_hub, operator):
+    for number in range(5):
+        issue(f"spoke{number}", expires_in_hours=10 - number)
+    assert "expires at 2026-03-01 18:00 UTC" in ask(operator, "sixth").json()["error"]
+
+
+def test_an_exhausted_pool_of_spokes_names_no_time(small_hub, operator):
+    for number in range(5):
+        enrol(f"spoke{number}")
+    assert ask(operator, "sixth").json()["error"] == "No address is free."
+
+
 def test_a_network_of_two_hosts_has_room_for_one_spoke(db, operator, admin):
     body = {"networkCIDR": "10.0.1.0/30", "endpoint": "hub.example.com:51820"}
     assert admin.post("/api/hub/initialize", body, content_type=JSON).status_code == 201

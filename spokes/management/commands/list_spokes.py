@@ -7,12 +7,13 @@ from spokes.models import Spoke
 
 
 class Command(BaseCommand):
-    help = "Lists the live spokes: name, address, platform, status, last handshake."
+    help = "Lists the live spokes: name, addresses, platform, status, last handshake."
 
     def handle(self, *args: Any, **options: Any) -> None:
         spokes = Spoke.objects.live().with_status(timezone.now()).order_by("name")
         for spoke in spokes.iterator():
             shaken = f"{spoke.last_handshake:%Y-%m-%d %H:%M:%S}" if spoke.last_handshake else "never"
-            self.stdout.write(f"{spoke.name:30} {spoke.token.address:15} {spoke.os:8} {spoke.status:8} {shaken}")
+            addresses = " ".join(filter(None, (spoke.token.address, spoke.token.address6)))
+            self.stdout.write(f"{spoke.name:30} {addresses:15} {spoke.os:8} {spoke.status:8} {shaken}")
         if not spokes.exists():
             self.stderr.write("There are no spokes yet. `manage.py issue_token NAME` prints the command for the first.")
