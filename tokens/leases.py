@@ -47,7 +47,7 @@ def _pool_exhausted() -> PoolExhausted:
     lapses_at = open_tokens.order_by("expires_at").values_list("expires_at", flat=True).first()
     if lapses_at is None:
         return PoolExhausted()
-    return PoolExhausted(f"No address is free. The next open install command expires at {lapses_at:%Y-%m-%d %H:%M} UTC.")
+    return PoolExhausted(f"No address is free. An open install command expires at {lapses_at:%Y-%m-%d %H:%M} UTC.")
 
 
 def next_free_address(hub: HubConfig) -> str | None:
