@@ -9,6 +9,18 @@ LANG=C.UTF-8
 PYTHONDONTWRITEBYTECODE=1
 export PATH HOME LANG PYTHONDONTWRITEBYTECODE
 
+# Empty, unless the clone itself lies there: then a layer over it, as hosts of the lab lay theirs, which see no mounts
+# below what they copy.
+lay_tmp() {
+    case $repository in
+        /tmp/*)
+            mkdir /run/upper /run/work && chmod 1777 /run/upper &&
+                mount -n -t overlay -o lowerdir=/tmp,upperdir=/run/upper,workdir=/run/work overlay /tmp
+            ;;
+        *) mount -n -t tmpfs -o mode=1777 tmpfs /tmp ;;
+    esac
+}
+
 prepare() {
     mount -n -t proc proc /proc &&
         mount -n -t sysfs sysfs /sys &&
@@ -17,11 +29,7 @@ prepare() {
         mount -n -t devpts devpts /dev/pts &&
         mount -n -t tmpfs -o mode=1777 tmpfs /dev/shm &&
         mount -n -t tmpfs -o mode=755 tmpfs /run &&
-        mount -n --bind "$repository" /mnt &&
-        mount -n -t tmpfs -o mode=1777 tmpfs /tmp &&
-        # A clone may lie under /tmp, which has just been covered.
-        mkdir -p "$repository" &&
-        mount -n --bind /mnt "$repository" &&
+        lay_tmp &&
         ln -s /proc/self/fd/0 /dev/stdin &&
         ln -s /proc/self/fd/1 /dev/stdout &&
         ln -s /proc/self/fd/2 /dev/stderr &&
