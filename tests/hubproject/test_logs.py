@@ -87,7 +87,7 @@ def from_structlog(**values: object) -> logging.LogRecord:
     """The record that a line of ours becomes on its way to the formatter."""
     kept: list[logging.LogRecord] = []
     keeper = logging.Handler()
-    keeper.emit = kept.append  # type: ignore[method-assign]
+    keeper.emit = kept.append  # type: ignore[assignment, method-assign]
     logger = logging.getLogger("tests.logs")
     logger.addHandler(keeper)
     try:
