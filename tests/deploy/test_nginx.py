@@ -209,6 +209,14 @@ def test_no_token_and_no_query_is_in_any_log(front):
     assert "seen-in-a-query" not in written
 
 
+def test_one_request_has_one_name_of_our_own_in_both_logs(front):
+    answer = front.ask("GET", "/api/healthz", **{"X-Request-Id": "0123456789abcdef0123456789abcdef"})
+    (name,) = answer.all("X-Request-Id")
+    assert name != "0123456789abcdef0123456789abcdef"
+    assert f"id={name}" in front.logs()
+    assert name in (front.hub.home / "log").read_text()
+
+
 # --- Under load -----------------------------------------------------------------------------------------------------
 
 

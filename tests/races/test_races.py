@@ -14,6 +14,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +49,7 @@ def on_server(statement: str) -> None:
 
 
 def is_postgresql() -> bool:
-    return bool(settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql")
+    return connection.vendor == "postgresql"
 
 
 @pytest.fixture(scope="module")
