@@ -1,0 +1,123 @@
+"""Servers as they come from a hoster, a checkout of the project on them, and a certificate authority of the lab's own."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.journeys.debian_roots import cache, debian_root, only_one_build
+from tests.journeys.demo import NotProven, last_line
+from tests.journeys.lab import REPOSITORY, Host, Lab, Process
+from tests.journeys.nspawn import Machine
+
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+DOMAIN = "hub.example.com"
+CERTIFICATE, CERTIFICATE_KEY = "/etc/ssl/hub.pem", "/etc/ssl/private/hub.key"
+CHECKOUT = "/root/wireguard-hub"
+WHEELS = "/root/wheels"
+INSTALL_PATIENCE = 900.0
+IS_INSTALLED = ["requirements.txt", "manage.py", "README.md", "CHANGELOG.md", "deploy", "templates"]
+APPS = ["hubproject", "wireguard", "tokens", "proxmox", "spokes"]
+
+MAKE_AUTHORITY = """
+set -e
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj '/CN=authority of the lab' \
+    -keyout ca.key -out ca.crt
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout hub.key -out hub.csr
+printf 'subjectAltName=DNS:%s\\n' "$1" >names
+openssl x509 -req -in hub.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile names -out hub.crt
+cat hub.crt ca.crt >hub.pem
+"""
+
+
+class Authority:
+    """Certificates for the lab, in a directory of the test's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        argv = ["sh", "-c", MAKE_AUTHORITY, "sh", DOMAIN]
+        subprocess.run(argv, cwd=folder, check=True, capture_output=True)
+
+    def certify(self, server: "Server") -> None:
+        server.write(CERTIFICATE, (self.folder / "hub.pem").read_text())
+        server.write(CERTIFICATE_KEY, (self.folder / "hub.key").read_text())
+
+
+class Server(Machine):
+    """A bare Debian with a checkout of the project and the wheels it needs."""
+
+    def __init__(self, name: str, release: str) -> None:
+        super().__init__(name, debian_root(release, for_a="hub"))
+        self.wheels = wheels(release)
+
+    def boot(self) -> None:
+        super().boot()
+        if not self.file(CHECKOUT).exists():
+            bring_checkout(self.file(CHECKOUT))
+            shutil.copytree(self.wheels, self.file(WHEELS))
+
+    def install(self, *options: str, checkout: str = CHECKOUT, **more: Any) -> "subprocess.CompletedProcess[str]":
+        return self.run(self.install_command(*options, checkout=checkout), timeout=INSTALL_PATIENCE, **more)
+
+    def start_install(self, *options: str, checkout: str = CHECKOUT) -> Process:
+        return self.start(self.install_command(*options, checkout=checkout))
+
+    def install_command(self, *options: str, checkout: str) -> list[str]:
+        return ["sh", f"{checkout}/deploy/install.sh", "--wheels", WHEELS, *options]
+
+    def hub(self, *command: str, given: str = "") -> str:
+        """What `wireguard-hub COMMAND` prints."""
+        done = self.run(["wireguard-hub", *command], given=given, timeout=300)
+        if done.returncode:
+            raise NotProven(f"wireguard-hub {command[0]} ended with {done.returncode}: {last_line(done.stderr + done.stdout)}")
+        return done.stdout.strip()
+
+    def health(self) -> dict[str, Any]:
+        """Empty while nothing answers."""
+        curl = f"curl -sS -m 20 --insecure --resolve {DOMAIN}:443:127.0.0.1 https://{DOMAIN}/api/healthz"
+        said = self.run(curl).stdout
+        try:
+            return dict(json.loads(said))
+        except ValueError:
+            return {}
+
+
+def bring_checkout(to: Path) -> None:
+    """What git keeps of this checkout, changes that are not committed included."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.splitlines()
+    for name in names:
+        if (REPOSITORY / name).is_file() and name.split("/")[0] in {*IS_INSTALLED, *APPS}:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, to / name)
+
+
+def wheels(release: str) -> Path:
+    """The locked packages for the Python of a release, fetched once for each state of the lock."""
+    lock = REPOSITORY / "requirements.txt"
+    folder = cache() / f"wheels-{PYTHONS[release]}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    with only_one_build():
+        if not folder.exists():
+            unfinished = cache() / "unfinished-wheels"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            # Conditions in the lock are for the Python that asks, which is not the one the wheels are for.
+            unconditional = unfinished / "requirements.txt"
+            unconditional.write_text(re.sub(r" ; [^\\]+", " ", lock.read_text()))
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--quiet", "--disable-pip-version-check"]
+            which = ["--require-hashes", "--no-deps", "--only-binary=:all:", f"--python-version={PYTHONS[release]}"]
+            subprocess.run([*pip, *which, "-r", unconditional, "-d", unfinished], check=True)
+            unfinished.rename(folder)
+    return folder
+
+
+def enrolling_host(lab: Lab, name: str, address: str, authority: Authority, hub_address: str) -> Host:
+    """A machine that finds the hub by its name and trusts the lab's authority."""
+    host = lab.host(name, address)
+    host.run("cat >>/etc/hosts", given=f"{hub_address} {DOMAIN}\n", check=True)
+    host.run("cat >>/etc/ssl/certs/ca-certificates.crt", given=(authority.folder / "ca.crt").read_text(), check=True)
+    return host
