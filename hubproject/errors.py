@@ -120,6 +120,16 @@ class DatabaseUnavailable(HubError):
     headers = {"Retry-After": "5"}
 
 
+class HubUnavailable(HubError):
+    """What the web server in front says in the hub's place; deploy/nginx/errors holds such answers as files."""
+
+    status = 503
+    code = "HUB_UNAVAILABLE"
+    sentence = "The hub does not answer at the moment."
+    recovery_hint = "Try again in a few seconds; if it goes on, look at wireguard-hub-api on the hub."
+    headers = {"Retry-After": "5"}
+
+
 class InternalError(HubError):
     status = 500
     code = "INTERNAL_ERROR"

@@ -15,7 +15,7 @@ from pathlib import Path
 from wireguard.hub_values import parse_endpoint, parse_network
 from wireguard.models import AgentState
 
-ROUTES = Path("/proc/net/route")
+ROUTES = Path("/proc/self/net/route")  # /proc/net is hidden from a hardened service
 # Host names that no machine elsewhere can look up.
 LOCAL_NAMES = ("localhost", ".localhost", ".local", ".lan", ".internal", ".home.arpa")
 

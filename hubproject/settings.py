@@ -4,6 +4,7 @@ A variable may stand in the environment or in `.env` inside the data directory; 
 `.env.example` lists them all with their meaning.
 """
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -19,12 +20,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()  # NAME_FILE=/path is read when NAME itself is wanted
 
 
-def _default_data_dir() -> Path:
-    is_clone = (BASE_DIR / ".git").exists()
-    return BASE_DIR / "data" if is_clone else Path("/var/lib/wireguard-hub")
-
-
-HUB_DATA_DIR = Path(env.str("HUB_DATA_DIR", default=str(_default_data_dir()))).absolute()
+_is_clone = (BASE_DIR / ".git").exists()
+_default_data_dir = BASE_DIR / "data" if _is_clone else Path("/var/lib/wireguard-hub")
+HUB_DATA_DIR = Path(env.str("HUB_DATA_DIR", default=str(_default_data_dir))).absolute()
 HUB_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 environ.Env.read_env(HUB_DATA_DIR / ".env")
 
@@ -45,12 +43,18 @@ def _secret(name: str) -> str:
 # --- Where the hub is ---------------------------------------------------------------------------------------------
 
 HUB_BIND = env.str("HUB_BIND", default="127.0.0.1:8000")
-HUB_PUBLIC_URL = env.str("HUB_PUBLIC_URL", default=f"http://{HUB_BIND}").rstrip("/")
+HUB_PUBLIC_URL = env.str("HUB_PUBLIC_URL", default="" if HUB_BIND.startswith("unix:") else f"http://{HUB_BIND}").rstrip(
+    "/"
+)
 HUB_ALLOW_PLAIN_HTTP = env.bool("HUB_ALLOW_PLAIN_HTTP", default=False)
 HUB_TRUSTED_PROXIES = _whole_number("HUB_TRUSTED_PROXIES", 0)
 HUB_WORKERS = _whole_number("HUB_WORKERS", 1)
 HUB_THREADS = _whole_number("HUB_THREADS", 8)
 
+if not HUB_PUBLIC_URL:
+    raise ImproperlyConfigured(
+        f"HUB_BIND is {HUB_BIND}, which no machine can be sent to: set HUB_PUBLIC_URL, such as https://hub.example.com."
+    )
 # Part of every install command: nothing but a scheme, a host and a port can be in it.
 if not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", HUB_PUBLIC_URL, re.ASCII):
     raise ImproperlyConfigured(f"HUB_PUBLIC_URL must look like https://hub.example.com, not {HUB_PUBLIC_URL!r}.")
@@ -73,6 +77,12 @@ if _public_url.scheme == "http" and not _is_loopback(_public_host) and not HUB_A
 
 ALLOWED_HOSTS = [_public_host, "localhost", "127.0.0.1", "[::1]", *env.list("HUB_ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [f"{_public_url.scheme}://{_public_url.netloc}"]
+
+# --- Who started us -----------------------------------------------------------------------------------------------
+
+# Set by systemd: where it wants to be told how a service is, and how often.
+SERVICE_MANAGER_SOCKET = os.environ.get("NOTIFY_SOCKET", "")
+SERVICE_MANAGER_WATCHDOG_SECONDS = int(os.environ.get("WATCHDOG_USEC", "0")) / 1_000_000
 
 # --- Django -------------------------------------------------------------------------------------------------------
 
@@ -148,8 +158,14 @@ TEMPLATES = [
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [("user-guide", BASE_DIR / "deploy" / "user-guide")]
-STATIC_ROOT = HUB_DATA_DIR / "static"
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+# Collected files belong to the code they were collected from: with a release, where no service can write.
+STATIC_ROOT = HUB_DATA_DIR / "static" if _is_clone else BASE_DIR / "static"
+with contextlib.suppress(OSError):  # who cannot make it has it made already, or serves without
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "hubproject.static_files.HashedOnceCollected"},
+}
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has any business with our files
 WHITENOISE_USE_FINDERS = True  # one process serves its own files; nothing has to be collected first
 

@@ -5,13 +5,14 @@ The only module of the project that starts processes. Both backends are held to 
 
 import ipaddress
 import json
+import os
 import re
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from wireguard import firewall, forwarding
 from wireguard.configtext import Difference, WantedPeer, check_interface_name
@@ -20,6 +21,7 @@ from wireguard.keys import InvalidKeyError, decode_key, public_key_of
 
 PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PEERS_PER_SET = 500
+_TUN = "/dev/net/tun"
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -238,6 +240,12 @@ class WgBackend:
             raise _forwarding_problem(name, failure) from None
 
     def _start_wireguard_go(self, name: str) -> None:
+        if not os.access(_TUN, os.R_OK | os.W_OK):
+            # An installed agent is kept from it: a unit of its own runs wireguard-go, soon, and again after a crash.
+            raise BackendError(
+                f"This kernel has no WireGuard, and {name} is not there yet: wireguard-hub-userspace.service makes it. "
+                f"By hand, wireguard-go needs CAP_NET_ADMIN and {_TUN}."
+            )
         # It leaves a daemon behind that would hold our pipes open for as long as the interface lives.
         try:
             finished = self._finished(["wireguard-go", name], quiet=True)
@@ -310,6 +318,11 @@ class WgBackend:
             problem = _start_problem(arguments, error)
         # Raised out here because a timeout's exception carries what the program printed, keys included.
         raise problem
+
+
+def become_wireguard_go(name: str) -> NoReturn:
+    """This process turns into wireguard-go, in the foreground; it ends with the interface."""
+    os.execvpe("wireguard-go", ["wireguard-go", "-f", check_interface_name(name)], {"PATH": PROGRAM_PATH})  # noqa: S606, S607 - found in PROGRAM_PATH
 
 
 def _answers(control_socket: str) -> bool:
