@@ -22,7 +22,12 @@ content="manage.py requirements.txt README.md CHANGELOG.md hubproject wireguard 
 step_now="starting"
 
 open_log() {
-    install -d -m 0755 /var/log/wireguard-hub
+    [ -d "${log%/*}" ] || mkdir -m 0755 "${log%/*}"
+    # Services may lay files beside it; root writes to no file that one of them could have put there.
+    [ ! -e "$log" ] && [ ! -L "$log" ] || [ -z "$(find "$log" ! -type f -o ! -user root)" ] || {
+        echo "Stopped: $log is not root's own file. Move it away." >&2
+        exit 1
+    }
     touch "$log"
     chmod 0600 "$log"
     exec 3>&1 >>"$log" 2>&1
@@ -242,7 +247,7 @@ must_be_root() {
 
 examine() {
     know_system
-    before=$(readlink -f "$opt/current" 2>/dev/null || :)
+    before=$(readlink -e "$opt/current" 2>/dev/null || :)
     [ -d /run/systemd/system ] || unfit "systemd is not what runs this machine."
     has_room "$(nearest /opt)" 700
     has_room "$(nearest /var/lib)" 300
@@ -402,6 +407,7 @@ make_users_and_directories() {
     directory "$data" wireguard-hub:wireguard-hub 2770
     directory /var/lib/wireguard-hub-agent wireguard-hub-agent:wireguard-hub 0700
     directory /var/backups/wireguard-hub wireguard-hub-agent:wireguard-hub 0700
+    directory "${log%/*}" root:wireguard-hub 3770
     directory /etc/wireguard root:root 0700
 }
 
@@ -553,6 +559,10 @@ migrate_and_switch() {
         say "  backup before the upgrade"
         "$before/deploy/wireguard-hub.sh" backup
     fi
+    if [ "$database" = sqlite ] && [ ! -e "$data/database.sqlite" ]; then
+        # Both services write to it; SQLite by itself would make it the first one's.
+        as_web install -m 0660 /dev/null "$data/database.sqlite"
+    fi
     if ! "$release/deploy/wireguard-hub.sh" migrate --no-input; then
         [ -z "$before" ] || stop "The database could not be brought forward; the hub goes on with $before." \
             "The reason is in $log. The backup made before is the newest in /var/backups/wireguard-hub."
@@ -571,8 +581,12 @@ link() {
 }
 
 initialize() {
-    "$command" list_spokes >/dev/null 2>&1 && return 0
-    "$command" init_hub --network "$network" --endpoint "$endpoint" --listen-port "$udp_port" --interface "$interface"
+    said=$("$command" init_hub --network "$network" --endpoint "$endpoint" --listen-port "$udp_port" \
+        --interface "$interface" 2>&1) || case $said in
+        *'has been set up before'*) ;;
+        *) stop "The hub could not be set up: $said" ;;
+    esac
+    echo "$said"
 }
 
 # ==== firewall
@@ -635,7 +649,7 @@ table inet wireguard_hub_host {
         iifname "lo" accept
         # What spokes may reach is for the agent's own table to say.
         iifname "$interface" accept
-        meta l4proto { icmp, ipv6-icmp } accept
+        meta l4proto { 1, 58 } accept # ICMP of both kinds; their names are not known everywhere
         udp dport { 68, 546 } accept
         tcp dport { $tcp } accept
         udp dport { $udp } accept
@@ -800,7 +814,7 @@ put_units() {
 start_services() {
     systemctl enable -q wireguard-hub-userspace wireguard-hub-agent wireguard-hub-api
     # Never restarted by this: its end would be the end of all tunnels.
-    systemctl is-active -q wireguard-hub-userspace || systemctl start wireguard-hub-userspace || :
+    systemctl is-active -q wireguard-hub-userspace || systemctl start wireguard-hub-userspace
     for service in wireguard-hub-agent wireguard-hub-api; do
         if [ -e "$changed" ] || ! runs_current "$service"; then
             say "  starting $service"
@@ -826,8 +840,10 @@ try_out() {
     done
     patiently healthy || stop "The hub does not answer as it should: $(health 2>&1 | tail -n 1)" \
         "See: journalctl -u wireguard-hub-api -u wireguard-hub-agent -u nginx"
-    [ "$(stat -c '%a %U' /run/wireguard-hub/web.sock)" = "660 wireguard-hub" ] ||
-        stop "/run/wireguard-hub/web.sock has the wrong mode or owner."
+    case $(stat -c '%U %G %a' /run/wireguard-hub/web.sock) in
+        'wireguard-hub www-data '[67][67]0) ;;
+        *) stop "/run/wireguard-hub/web.sock has the wrong mode or owner." ;;
+    esac
     say "  $(health)"
 }
 
@@ -876,7 +892,7 @@ farewell() {
 prune_releases() {
     for old in "$opt"/releases/*; do
         case $old in
-            "$(readlink -f "$opt/current")" | "$(readlink -f "$opt/previous")") ;;
+            "$(readlink -f "$opt/current")" | "$(readlink -e "$opt/previous")") ;;
             *) rm -rf "$old" ;;
         esac
     done
