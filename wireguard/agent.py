@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from hubproject import audit
 from hubproject.audit import Caller
+from hubproject.service_manager import Liveness
 from wireguard.backends import Backend, BackendError, InterfaceMissing, PrivilegeMissing
 from wireguard.configtext import Difference, WantedInterface, WantedPeer
 from wireguard.drift import Drift, Kind, peer_drift
@@ -85,12 +86,14 @@ class Agent:
         *,
         lease: Lease | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        liveness: Callable[[str], None] | None = None,
     ) -> None:
         self._lease = lease or Lease()
         self._service = WireGuardService(backend, may_write=self._lease.check)
         self._wakeup = wakeup
         self._stop = stop
         self._monotonic = monotonic
+        self._liveness = liveness or Liveness()
         self._looker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="look")
         self._waits_for = ""
         self._start_over()
@@ -123,11 +126,13 @@ class Agent:
                 if not is_database_there:
                     log.info("the database answers again")
                 is_database_there = True
+                self._liveness(self._condition())
                 self._wakeup.wait(self._pause(), self._stop)
             except DatabaseTrouble as failure:
                 if is_database_there:
                     log.warning("the database does not answer, trying again: %s", str(failure).strip())
                 is_database_there = False
+                self._liveness("waits for its database")
                 connection.close()
                 self._next_beat = self._next_look = 0.0  # what was to be written down may not have been
                 self._stop.wait(RETRY_SECONDS)
@@ -197,6 +202,14 @@ class Agent:
             log.info("in charge")
         self._waits_for = waits_for
         return not waits_for
+
+    def _condition(self) -> str:
+        """What the service manager shows."""
+        if not self._lease.is_held:
+            return f"stands by: {self._waits_for} is in charge"
+        if problem := self._state().problem:
+            return problem
+        return f"{self._brought_up.name} is up" if self._brought_up else "in charge, without an interface so far"
 
     def _pause(self) -> float:
         if not self._lease.is_held:
@@ -282,7 +295,7 @@ class Agent:
         # What an agent before us had applied: whatever differs from that was somebody else.
         applied = self._state().applied_generation if self._is_first_start else self._applied
         repair = self._service.bring_up(wanted, live.peers, wanted_firewall(hub))
-        if not is_there:
+        if Drift(Kind.INTERFACE_GONE) in repair.done:
             self._state().interface_up_since = timezone.now()
             if not self._is_first_start:
                 self._repaired[Drift(Kind.INTERFACE_GONE)] = self._monotonic()

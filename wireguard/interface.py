@@ -81,6 +81,10 @@ class WireGuardService:
             self._create(interface, peers, firewall)
             return Repair((Drift(Kind.INTERFACE_GONE),))
         look = self.look(interface)
+        if look.seen.public_key is None and not look.seen.peers:
+            self._load_table(firewall)
+            self._furnish(interface, peers, firewall)
+            return Repair((Drift(Kind.INTERFACE_GONE),))
         found = [*look.wrong, *peer_drift(peers, look.seen)]
         if not self.has_applied(firewall) and Drift(Kind.FIREWALL) not in found:
             found.append(Drift(Kind.FIREWALL))
@@ -189,6 +193,10 @@ class WireGuardService:
         # Before the link is up, so that no spoke reaches another in between.
         self._load_table(firewall)
         self._writable().create_interface(interface.name)
+        self._furnish(interface, peers, firewall)
+
+    def _furnish(self, interface: WantedInterface, peers: Mapping[str, WantedPeer], firewall: WantedFirewall) -> None:
+        """Makes an interface right that is as new: wireguard-go of a service of its own brings one without anything."""
         # Nobody has a session to lose, and one text is the fastest way to 10 000 peers.
         text = setconf_text(interface, peers.values())
         self._writable(setconf_seconds(text)).configure(interface.name, text)

@@ -201,6 +201,14 @@ def test_a_changed_port_is_set_before_peers_and_replaces_none(memory):
     assert service.observe("wg0").peers[FIRST.public_key] == heard
 
 
+def test_an_interface_that_is_as_new_gets_everything_in_one_text(memory):
+    memory.create_interface("wg0")  # as wireguard-go's own service brings it
+    repair = WireGuardService(memory).bring_up(HUB, by_key(FIRST, SECOND))
+    assert [drift.kind for drift in repair.done] == [Kind.INTERFACE_GONE]
+    assert memory.acts == ["load_ruleset", "configure", "link_up"]
+    assert set(WireGuardService(memory).observe("wg0").peers) == {FIRST.public_key, SECOND.public_key}
+
+
 def test_the_firewall_stands_before_the_link_is_up(memory):
     WireGuardService(memory).bring_up(HUB, {})
     assert memory.acts.index("load_ruleset") < memory.acts.index("link_up")
