@@ -625,7 +625,7 @@ ssh_ports() {
 
 # Ports on which something listens for other machines now: what works keeps working.
 listening() {
-    ss -Hln "--$1" | awk '{ print $4 }' | grep -Ev '^(127\.|\[::1\]|\[fe80)' | sed 's/.*://' | grep -x '[0-9]*' | sort -un
+    ss -Hlnp "--$1" | grep -v '"wireguard-go"' | awk '{ print $4 }' | grep -Ev '^(127\.|\[::1\]|\[fe80)' | sed 's/.*://' | grep -x '[0-9]*' | sort -un
 }
 
 joined() {

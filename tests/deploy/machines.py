@@ -73,7 +73,9 @@ class Server(Machine):
         """What `wireguard-hub COMMAND` prints."""
         done = self.run(["wireguard-hub", *command], given=given, timeout=300)
         if done.returncode:
-            raise NotProven(f"wireguard-hub {command[0]} ended with {done.returncode}: {last_line(done.stderr + done.stdout)}")
+            raise NotProven(
+                f"wireguard-hub {command[0]} ended with {done.returncode}: {last_line(done.stderr + done.stdout)}"
+            )
         return done.stdout.strip()
 
     def health(self) -> dict[str, Any]:
