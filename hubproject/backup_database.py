@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from typing import IO, Any
 
-from django.conf import settings
 from django.db import DatabaseError, ProgrammingError, connection, connections, transaction
 from psycopg.conninfo import make_conninfo
 
@@ -85,9 +84,9 @@ def _sqlite_scratch(content: IO[bytes]) -> Iterator[None]:
 
 @contextmanager
 def _postgresql_scratch(content: IO[bytes]) -> Iterator[None]:
-    name = f"{settings.DATABASES['default']['NAME']}_backup_check"[-63:]
-    quoted = connection.ops.quote_name(name)
     hubs_own = connections["default"]
+    name = f"{hubs_own.settings_dict['NAME']}_backup_check"[-63:]
+    quoted = connection.ops.quote_name(name)
     with hubs_own.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {quoted}")
         try:
@@ -95,7 +94,7 @@ def _postgresql_scratch(content: IO[bytes]) -> Iterator[None]:
         except ProgrammingError as refusal:
             raise NoScratchDatabase(str(refusal).strip()) from None
     try:
-        with _in_place_of_the_hubs(NAME=name):
+        with _in_place_of_the_hubs(name):
             load_statements(content)
             yield
     finally:
@@ -105,26 +104,24 @@ def _postgresql_scratch(content: IO[bytes]) -> Iterator[None]:
 
 @contextmanager
 def _in_memory() -> Iterator[None]:
-    with _in_place_of_the_hubs(NAME=":memory:"), connection.cursor() as cursor:
+    with _in_place_of_the_hubs(":memory:"), connection.cursor() as cursor:
         cursor.execute("PRAGMA temp_store = MEMORY")  # large sorts and indexes would go to a file
         yield
 
 
 @contextmanager
-def _in_place_of_the_hubs(**other: Any) -> Iterator[None]:
-    """New connections of this thread go elsewhere; the one there is stays as it is, and comes back."""
-    kept, kept_settings = connections["default"], connections.settings["default"]
-    connections.settings["default"] = {**kept_settings, **other}
-    connections["default"] = connections.create_connection("default")
+def _in_place_of_the_hubs(name: str) -> Iterator[None]:
+    """This thread's connection goes to another database; the one there is stays as it is, and comes back."""
+    kept = connections["default"]
+    other = kept.copy()
+    other.settings_dict["NAME"] = name
+    connections["default"] = other
     try:
         yield
     finally:
-        raw = connections["default"].connection
-        connections["default"].connection = None
-        if raw is not None:
-            raw.close()
-        connections.settings["default"] = kept_settings
         connections["default"] = kept
+        if other.connection is not None:
+            other.connection.close()
 
 
 # --- PostgreSQL's statements --------------------------------------------------------------------------------------
