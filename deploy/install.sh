@@ -13,8 +13,10 @@ credentials=$etc/credentials
 choices=$etc/install.conf
 log=/var/log/wireguard-hub/install.log
 command=/usr/local/sbin/wireguard-hub
+units=/etc/systemd/system
 changed=/run/wireguard-hub-install.changed # something was renewed that the services have not seen yet
-content="manage.py requirements.txt README.md CHANGELOG.md hubproject wireguard tokens proxmox spokes templates deploy"
+draft=/run/wireguard-hub-install.draft
+content="manage.py pyproject.toml requirements.txt README.md CHANGELOG.md hubproject wireguard tokens proxmox spokes templates deploy"
 
 # ==== words
 # How the installer speaks: to the terminal in few words, to the log in full.
@@ -347,17 +349,21 @@ keys_are_whole() {
 # ==== system
 # Packages, users, directories, secrets, settings, units.
 
-# put_file PATH MODE: what comes in, unless it is there already; says so by noting a change.
+# put_file PATH MODE: what comes in, unless it is there already.
 put_file() {
-    cat >"$1.new"
-    chmod "$2" "$1.new"
-    if [ -f "$1" ] && cmp -s "$1" "$1.new" && [ "$(stat -c %a "$1")" = "${2#0}" ]; then
-        rm "$1.new"
+    cat >"$draft"
+    if [ -f "$1" ] && cmp -s "$1" "$draft" && [ "$(stat -c %a "$1")" = "${2#0}" ]; then
+        rm "$draft"
         return
     fi
+    cp "$draft" "$1.new" # beside its place, so that the name changes hands in one step
+    rm "$draft"
+    chmod "$2" "$1.new"
     sync "$1.new"
     mv -f "$1.new" "$1"
-    touch "$changed"
+    case $1 in
+        "$etc/hub.env" | "$credentials"/* | "$units"/wireguard-hub-a*.service) touch "$changed" ;;
+    esac
 }
 
 as_web() {
@@ -491,7 +497,8 @@ make_postgres() {
     fi
     if ! grep -q '^wireguard_hub ' "$ident"; then
         prepend "$ident" "wireguard_hub wireguard-hub wireguard_hub
-wireguard_hub wireguard-hub-agent wireguard_hub"
+wireguard_hub wireguard-hub-agent wireguard_hub
+wireguard_hub root wireguard_hub"
         as_postgres psql -qc 'SELECT pg_reload_conf()'
     fi
     echo 'postgres://wireguard_hub@%2Frun%2Fpostgresql/wireguard_hub' | put_file "$credentials/database_url" 0400
@@ -599,7 +606,7 @@ open_firewall() {
             ufw status | grep -q "^$rule .*ALLOW" || ufw allow "$rule" comment wireguard-hub
         done
         say "  ufw lets in: 80/tcp, 443/tcp, $udp_port/udp, and ssh"
-    elif [ -f /etc/systemd/system/wireguard-hub-firewall.service ]; then
+    elif [ -f "$units/wireguard-hub-firewall.service" ]; then
         reload_own_table
     elif others_filter_input; then
         say "  Another firewall filters here already, and stays as it is. Let in: 80/tcp, 443/tcp, $udp_port/udp."
@@ -656,7 +663,7 @@ table inet wireguard_hub_host {
     }
 }
 END
-    put_file /etc/systemd/system/wireguard-hub-firewall.service 0644 <<END
+    put_file "$units/wireguard-hub-firewall.service" 0644 <<END
 [Unit]
 Description=Firewall of the WireGuard hub
 DefaultDependencies=no
@@ -782,14 +789,15 @@ END
 # What comes in becomes our site, when nginx agrees; else the site that was there stays.
 put_site() {
     file=/etc/nginx/sites-available/wireguard-hub
-    cat >"$file.try"
-    chmod 0644 "$file.try"
-    if [ -L /etc/nginx/sites-enabled/wireguard-hub ] && cmp -s "$file" "$file.try"; then
-        rm "$file.try"
+    cat >"$draft"
+    if [ -L /etc/nginx/sites-enabled/wireguard-hub ] && cmp -s "$file" "$draft"; then
+        rm "$draft"
         return
     fi
     [ ! -f "$file" ] || cp -p "$file" "$file.before"
-    mv "$file.try" "$file"
+    mv "$draft" "$draft.site"
+    put_file "$file" 0644 <"$draft.site"
+    rm "$draft.site"
     ln -sfn "$file" /etc/nginx/sites-enabled/wireguard-hub
     if ! nginx -t; then
         if [ -f "$file.before" ]; then mv "$file.before" "$file"; else rm "$file" /etc/nginx/sites-enabled/wireguard-hub; fi
@@ -806,7 +814,7 @@ timers="purge backup backup-check audit-check certificate-check"
 
 put_units() {
     for file in "$release"/deploy/systemd/*.service "$release"/deploy/systemd/*.timer; do
-        put_file "/etc/systemd/system/${file##*/}" 0644 <"$file"
+        put_file "$units/${file##*/}" 0644 <"$file"
     done
     systemctl daemon-reload
 }
@@ -880,11 +888,12 @@ healthy() {
 farewell() {
     prune_releases
     say "The hub is at https://$domain"
-    if wants_admin; then
+    if [ ! -e "$etc/install.done" ] && wants_admin; then
         say "Make the first admin at https://$domain/setup with this code:"
         say_in_confidence "    $("$command" setup_code)"
     fi
-    [ "$before" ] || say "Keep a copy of $credentials/backup_passphrase elsewhere: without it no backup can be read."
+    [ -e "$etc/install.done" ] || say "Keep a copy of $credentials/backup_passphrase elsewhere: without it no backup can be read."
+    [ -e "$etc/install.done" ] || touch "$etc/install.done"
     say "Done. $log tells all; the runbook is $opt/current/deploy/README.md"
 }
 
@@ -938,7 +947,7 @@ end_tunnels() {
 }
 
 take_off() {
-    for unit in /etc/systemd/system/wireguard-hub-*; do
+    for unit in "$units"/wireguard-hub-*; do
         [ -f "$unit" ] || continue
         systemctl disable --now -q "${unit##*/}" || :
         rm -f "$unit"
@@ -963,7 +972,7 @@ delete_data() {
         as_postgres dropdb --if-exists wireguard_hub
         as_postgres dropuser --if-exists wireguard_hub
         for file in hba_file ident_file; do
-            sed -i '/^local wireguard_hub \|^wireguard_hub wireguard-hub/d' "$(as_postgres psql -qtAc "SHOW $file")"
+            sed -i '/^local wireguard_hub wireguard_hub \|^wireguard_hub /d' "$(as_postgres psql -qtAc "SHOW $file")"
         done
         as_postgres psql -qc 'SELECT pg_reload_conf()'
     fi

@@ -12,7 +12,7 @@ etc=/etc/wireguard-hub
 terminal=--pipe
 if [ -t 0 ] && [ -t 1 ]; then terminal=--pty; fi
 
-user=wireguard-hub
+user=wireguard-hub group=wireguard-hub
 secrets="secret_key database_url redis_url"
 writes=/var/lib/wireguard-hub
 case ${1:-help} in
@@ -20,6 +20,12 @@ case ${1:-help} in
         user=wireguard-hub-agent
         secrets="$secrets hub_sealing_key backup_passphrase"
         writes="$writes /var/lib/wireguard-hub-agent /var/backups/wireguard-hub"
+        ;;
+    restore)
+        # Writes what belongs to each of the others, and the secrets, which are root's.
+        user=root group=root
+        secrets="$secrets hub_sealing_key backup_passphrase"
+        writes="$writes $etc /var/backups/wireguard-hub"
         ;;
 esac
 
@@ -32,7 +38,7 @@ if [ "$user" = wireguard-hub-agent ]; then
     set -- --property=AmbientCapabilities=CAP_NET_ADMIN --property=CapabilityBoundingSet=CAP_NET_ADMIN "$@"
 fi
 exec systemd-run --quiet --collect --wait "$terminal" --service-type=exec \
-    --property="User=$user" --property=Group=wireguard-hub --property=UMask=0007 \
+    --property="User=$user" --property="Group=$group" --property=UMask=0007 \
     --property="EnvironmentFile=$etc/hub.env" --property="WorkingDirectory=$release" \
     --property=NoNewPrivileges=yes --property=ProtectSystem=strict --property=PrivateTmp=yes \
-    --property="ReadWritePaths=$writes -/run/wireguard" --setenv="SUDO_USER=${SUDO_USER:-root}" "$@"
+    --property="ReadWritePaths=$writes -/run/wireguard" "$@"

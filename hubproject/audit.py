@@ -75,7 +75,9 @@ def record(event: str, *, by: Caller, about: str, now: datetime, **details: Any)
         )
         row.hash = hash_of(row)
         row.save(force_insert=True)
-        _HEAD.update(number=row.id, hash=row.hash)
+        counts = head.counts or {}
+        counts[row.event] = counts.get(row.event, 0) + 1
+        _HEAD.update(number=row.id, hash=row.hash, counts=counts)
 
 
 def _fit(text: str, length: int) -> str:

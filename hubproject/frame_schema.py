@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from hubproject.docs import DocsViewSet, SchemaViewSet
 from hubproject.errors import InvalidFields
+from hubproject.metrics import MetricsViewSet
 from hubproject.schema import answer, call, declare, describe, field, text_of
 from hubproject.views import HealthViewSet
 
@@ -42,6 +43,21 @@ declare(
                 "Retry-After", int, OpenApiParameter.HEADER, description="Seconds until the next try.", response=[503]
             )
         ],
+    ),
+)
+declare(
+    MetricsViewSet,
+    tag="Operations",
+    metrics=call(
+        "getMetrics",
+        "Metrics",
+        {
+            (200, "text/plain"): answer(
+                "Prometheus' text format, version 0.0.4.", text_of("wireguard_spokes_active 41\n")
+            )
+        },
+        description="For Prometheus. From the loopback address of the machine that answers, no key is needed.",
+        refuses=[InvalidFields],
     ),
 )
 declare(

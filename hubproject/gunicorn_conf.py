@@ -1,6 +1,9 @@
 """How gunicorn serves the web process; the values come from the settings."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hubproject.settings")
@@ -18,6 +21,7 @@ graceful_timeout = 15
 # The most gunicorn takes. A longer line is refused by gunicorn itself, in HTML; up to here the answer is ours.
 limit_request_line = 8190
 limit_request_field_size = 8190
+logger_class = "hubproject.gunicorn_log.SameLines"
 accesslog = None  # the path of a script request holds a token; nginx masks it, gunicorn cannot
 control_socket_disable = True
 # The agent writes the same database: what one of the two users makes, the other may write. So is the socket made.
@@ -32,3 +36,29 @@ os.environ.pop("NOTIFY_SOCKET", None)
 
 def when_ready(server: Any) -> None:
     watch_web(settings.HUB_BIND)
+
+
+# --- Metrics: several workers count in files that each of them can add up -------------------------------------------
+
+_METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # has to stand in the environment before prometheus_client is imported
+_made_dir = ""
+if settings.HUB_WORKERS > 1 and not os.environ.get(_METRICS_DIR):
+    _made_dir = os.environ[_METRICS_DIR] = tempfile.mkdtemp(prefix="wireguard-hub-metrics-")
+
+
+def on_starting(server: Any) -> None:
+    """What workers before these have counted is over. Reloading does not come here: its counters go on."""
+    for left_over in Path(os.environ.get(_METRICS_DIR, "/nonexistent")).glob("*.db"):
+        left_over.unlink(missing_ok=True)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    if os.environ.get(_METRICS_DIR):
+        from prometheus_client import multiprocess  # not before the directory is known
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    if _made_dir:
+        shutil.rmtree(_made_dir, ignore_errors=True)

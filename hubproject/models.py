@@ -67,6 +67,9 @@ class AuditHead(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     number = models.BigIntegerField(default=0)
     hash = models.CharField(max_length=64)
+    # Written with the row that every event writes anyway, so that the metrics need not count a log that only grows.
+    # May be null so that SQLite adds the column in place: a table made anew would have lost its triggers.
+    counts = models.JSONField(null=True, help_text="How many events of each kind there ever were.")
 
     class Meta:
         db_table = "audit_head"

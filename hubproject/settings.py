@@ -8,12 +8,14 @@ import contextlib
 import ipaddress
 import os
 import re
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from hubproject.logs import logging_settings
 from hubproject.secret_files import read_or_create_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -109,9 +111,12 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_prometheus",
 ]
 
 MIDDLEWARE = [
+    "hubproject.each_request.EachRequest",
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     # The headers first, so that every answer carries them: errors, refused hosts and static files too.
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -128,6 +133,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "hubproject.middleware.SignedOutInPlace",
     "hubproject.middleware.SecondFactorFirst",
+    "hubproject.each_request.CountedByView",
 ]
 
 ROOT_URLCONF = "hubproject.urls"
@@ -246,6 +252,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     _database.setdefault("OPTIONS", {})["connect_timeout"] = 5
+# The same engine, with its queries counted for /api/metrics.
+_database["ENGINE"] = _database["ENGINE"].replace("django.db.backends", "django_prometheus.db.backends")
 
 # --- Cache: the counters behind every rate limit ------------------------------------------------------------------
 
@@ -325,29 +333,21 @@ HUB_BACKUP_COPY_COMMAND = env.str("HUB_BACKUP_COPY_COMMAND", default="")
 # What was set, as files: they are part of a backup. The installed one is systemd's EnvironmentFile.
 SETTINGS_FILES = [HUB_DATA_DIR / ".env", *([Path("/etc/wireguard-hub/hub.env")] if _is_installed else [])]
 
+# Three series a spoke in /api/metrics; without them it stays small whatever the size of the fleet.
+HUB_METRICS_PER_SPOKE = env.bool("HUB_METRICS_PER_SPOKE", default=True)
+
 # --- Logs ---------------------------------------------------------------------------------------------------------
 
-HUB_LOG_LEVEL = env.str("HUB_LOG_LEVEL", default="INFO").upper()
+HUB_LOG_LEVEL = env.str("HUB_LOG_LEVEL", default="DEBUG" if DEBUG else "INFO").upper()
 if HUB_LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise ImproperlyConfigured(f"HUB_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {HUB_LOG_LEVEL!r}.")
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "plain": {
-            "()": "hubproject.logs.MaskingFormatter",
-            "format": "{asctime} {levelname} {name}: {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": HUB_LOG_LEVEL},
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # A refused request is an answer, not an event; its path may hold a token.
-        "django.request": {"level": "ERROR"},
-        "django.server": {"handlers": [], "propagate": True},
-        "fido2": {"level": "WARNING"},
-    },
-}
+HUB_LOG_DIR = env.str("HUB_LOG_DIR", default="")
+if HUB_LOG_DIR and not os.access(HUB_LOG_DIR, os.W_OK | os.X_OK):
+    raise ImproperlyConfigured(f"HUB_LOG_DIR is {HUB_LOG_DIR}, which is no directory that this user can write to.")
+
+LOGGING = logging_settings(
+    HUB_LOG_LEVEL,
+    is_readable=DEBUG or (sys.stdout.isatty() and sys.stderr.isatty()),
+    directory=HUB_LOG_DIR,
+)

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from hubproject import frame_schema  # noqa: F401 - importing describes the frame's own calls
 from hubproject.docs import DocsViewSet, SchemaViewSet
+from hubproject.metrics import MetricsViewSet
 from hubproject.setup_pages import checks, first_run
 from hubproject.views import HealthViewSet, home
 
@@ -14,6 +15,7 @@ urlpatterns = [
     path("", include("proxmox.urls")),
     path("", include("spokes.urls")),
     path("api/healthz", HealthViewSet.as_view({"get": "healthz"})),
+    path("api/metrics", MetricsViewSet.as_view({"get": "metrics"})),
     path("api/schema", SchemaViewSet.as_view({"get": "document"}), name="api-schema"),
     path("api/docs", DocsViewSet.as_view({"get": "page"}), name="api-docs"),
     path("", home),

@@ -43,7 +43,7 @@ class Spoke(models.Model):
     token = models.OneToOneField(InstallationToken, models.PROTECT, related_name="spoke")
     peer = models.OneToOneField(Peer, models.PROTECT, related_name="spoke")
     name = models.CharField(max_length=63, db_index=True)
-    registered_at = models.DateTimeField()
+    registered_at = models.DateTimeField(db_index=True)
     registered_from = models.GenericIPAddressField(null=True)
     removed_at = models.DateTimeField(null=True, db_index=True)
     os = models.CharField("platform", max_length=10, choices=OperatingSystem.choices)

@@ -25,6 +25,7 @@ from wireguard.backends import Backend, BackendError, InterfaceMissing, Privileg
 from wireguard.configtext import Difference, WantedInterface, WantedPeer
 from wireguard.drift import Drift, Kind, peer_drift
 from wireguard.dump import DumpError
+from wireguard.handshakes import failures_between
 from wireguard.hold import differences
 from wireguard.interface import InterfaceRefused, Look, Repair, WireGuardService
 from wireguard.keys import public_key_of
@@ -374,11 +375,19 @@ class Agent:
             found = _proven([*taken.look.wrong, *peers_found], live, taken.applied)
             failure = self._repair(wanted, hub, live, found, taken.started)
         self._observations.write(taken.look.seen, live.ids, taken.at, self._seconds_before(taken))
+        self._count_failures(taken.at)
         self._last_look = taken.started
         self._state().synced_at = taken.at
         self._next_beat = 0.0
         problem = taken.look.problem or self._stuck_sentence(wanted)
         self._look_hindrance = failure or (BackendError(problem) if problem else None)
+
+    def _count_failures(self, at: datetime) -> None:
+        """Written with the next report, count and moment together: killed before, an agent counts the same again."""
+        state = self._state()
+        if state.failures_counted_until:
+            state.handshake_failures += failures_between(state.failures_counted_until, at)
+        state.failures_counted_until = at
 
     def _tell(self, sentences: list[str]) -> None:
         """Writes down what an admin has to decide on, unless that was done just now."""
@@ -469,7 +478,8 @@ class Agent:
             return
         for name, value in news.items():
             setattr(known, name, value)
-        self._lease.renew(**news, synced_at=known.synced_at, interface_up_since=known.interface_up_since)
+        carried = ("synced_at", "interface_up_since", "handshake_failures", "failures_counted_until")
+        self._lease.renew(**news, **{name: getattr(known, name) for name in carried})
         self._next_beat = self._monotonic() + BEAT_SECONDS
 
 

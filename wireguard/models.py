@@ -128,6 +128,14 @@ class AgentState(models.Model):
     is_managing = models.BooleanField(default=True, help_text="False where the agent lacks the privilege.")
     problem = models.TextField(default="", help_text="One sentence; empty when all is well.")
     drift_repairs = models.JSONField(default=dict, help_text="How often each kind of drift was repaired.")
+    # Counted for the metrics: over the life of the hub, whichever agent was in charge.
+    received = models.PositiveBigIntegerField(default=0, help_text="Bytes received from all peers, ever.")
+    sent = models.PositiveBigIntegerField(default=0, help_text="Bytes sent to all peers, ever.")
+    handshake_intervals = models.JSONField(default=dict, help_text="A histogram: see HandshakeIntervals.")
+    handshake_failures = models.PositiveBigIntegerField(
+        default=0, help_text="How often a peer fell silent, or was not heard within five minutes of its registration."
+    )
+    failures_counted_until = models.DateTimeField(null=True)
     last_repair = models.TextField(default="", help_text="One sentence on the last repair of drift.")
     last_repair_at = models.DateTimeField(null=True)
     # The lease that says which agent may act; `term` grows with every change of hands.

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F
 
 from hubproject.liveness import ACTIVE_WITHIN
 from wireguard.dump import SeenInterface, SeenPeer
-from wireguard.models import PeerStatus, TrafficSample
+from wireguard.handshakes import add_intervals
+from wireguard.models import AgentState, PeerStatus, TrafficSample
 
 ROWS_PER_TRANSACTION = 500
 SAMPLES_KEPT = timedelta(days=7)
@@ -146,9 +147,9 @@ class Observations:
             if after != before:
                 changed.append(after)
         for chunk in _chunks(changed):
-            self._write_chunk(chunk, written, at)
+            self._write_chunk(chunk, written, moment)
         if not changed:
-            self._write_chunk((), written, at)
+            self._write_chunk((), written, moment)
         self._written = {peer_id: written[peer_id] for peer_id in ids.values() if peer_id in written}
         self._seen, self._seen_at = seen.peers, at
         return len(changed)
@@ -163,18 +164,19 @@ class Observations:
             self._written = {row[0]: Observed(*row) for row in rows}
         return self._written
 
-    def _write_chunk(self, rows: Sequence[Observed], written: dict[int, Observed], at: datetime) -> None:
+    def _write_chunk(self, rows: Sequence[Observed], written: dict[int, Observed], moment: Moment) -> None:
         """Rows and the traffic they brought in one transaction: whatever is cut short, nothing is counted twice."""
         before = [written.get(row.peer_id) or Observed(row.peer_id) for row in rows]
         received = sum(row.transfer_rx for row in rows) - sum(row.transfer_rx for row in before)
         sent = sum(row.transfer_tx for row in rows) - sum(row.transfer_tx for row in before)
-        minute = at.replace(second=0, microsecond=0)
+        minute = moment.at.replace(second=0, microsecond=0)
         if not rows and minute == self._sampled:
             return
         with transaction.atomic():
             self._fence()
             if rows:
                 _upsert_rows(rows)
+                _add_to_totals(received, sent, _intervals(before, rows) if moment.is_soon else [])
             _add_to_sample(minute, received, sent)
         written.update((row.peer_id, row) for row in rows)
         self._sampled = minute
@@ -182,6 +184,27 @@ class Observations:
 
 def _chunks(rows: Sequence[Observed]) -> Iterator[Sequence[Observed]]:
     return (rows[start : start + ROWS_PER_TRANSACTION] for start in range(0, len(rows), ROWS_PER_TRANSACTION))
+
+
+def _intervals(before: Sequence[Observed], after: Sequence[Observed]) -> list[float]:
+    """Seconds between two handshakes of a peer, where a look saw the first and the next look the second."""
+    return [
+        (new.latest_handshake_at - old.latest_handshake_at).total_seconds()
+        for old, new in zip(before, after, strict=True)
+        if old.latest_handshake_at and new.latest_handshake_at and new.latest_handshake_at > old.latest_handshake_at
+    ]
+
+
+def _add_to_totals(received: int, sent: int, intervals: Sequence[float]) -> None:
+    """In the row that the fence has locked."""
+    state = AgentState.objects.filter(id=1)
+    added: dict[str, Any] = {"received": F("received") + received, "sent": F("sent") + sent}
+    if intervals:
+        added["handshake_intervals"] = add_intervals(
+            state.values_list("handshake_intervals", flat=True).get(), intervals
+        )
+    if received or sent or intervals:
+        state.update(**added)
 
 
 def _add_to_sample(minute: datetime, received: int, sent: int) -> None:

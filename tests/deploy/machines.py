@@ -20,7 +20,7 @@ CERTIFICATE, CERTIFICATE_KEY = "/etc/ssl/hub.pem", "/etc/ssl/private/hub.key"
 CHECKOUT = "/root/wireguard-hub"
 WHEELS = "/root/wheels"
 INSTALL_PATIENCE = 900.0
-IS_INSTALLED = ["requirements.txt", "manage.py", "README.md", "CHANGELOG.md", "deploy", "templates"]
+IS_INSTALLED = ["pyproject.toml", "requirements.txt", "manage.py", "README.md", "CHANGELOG.md", "deploy", "templates"]
 APPS = ["hubproject", "wireguard", "tokens", "proxmox", "spokes"]
 
 MAKE_AUTHORITY = """
@@ -59,6 +59,7 @@ class Server(Machine):
         if not self.file(CHECKOUT).exists():
             bring_checkout(self.file(CHECKOUT))
             shutil.copytree(self.wheels, self.file(WHEELS))
+            self.run("cat >>/etc/hosts", given=f"{self.address} {DOMAIN}\n", check=True)
 
     def install(self, *options: str, checkout: str = CHECKOUT, **more: Any) -> "subprocess.CompletedProcess[str]":
         return self.run(self.install_command(*options, checkout=checkout), timeout=INSTALL_PATIENCE, **more)

@@ -88,7 +88,7 @@ def whatever_the_call(admin: Client) -> None:
         if name == "initializeHub":
             call(client_with_key(Role.VIEWER), address, data={}, content_type=JSON)
         for client in (nobody, forged, wrong_key):
-            call(client, address)
+            call(client, address, REMOTE_ADDR="198.51.100.7")
         if "{" in address[1]:
             call(admin, address)
         call(admin, (address[0], f"{address[1]}?colour=red"))
@@ -107,7 +107,7 @@ def of_the_hub(admin: Client) -> None:
     admin.get("/api/hub/config")
     admin.get("/api/hub/status")
     admin.put("/api/hub/config", {"mtu": 1400}, content_type=JSON)
-    for address in ("/api/healthz", "/api/schema", "/api/docs"):
+    for address in ("/api/healthz", "/api/metrics", "/api/schema", "/api/docs"):
         admin.get(address)
     Client().get("/api/docs", headers={"Accept": "text/html"})
 

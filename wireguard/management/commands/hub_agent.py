@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
+from hubproject.logs import log_to_standard_output
 from wireguard.agent import Agent
 from wireguard.wakeup import wakeup_for_database
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         backend = import_string(settings.HUB_WIREGUARD_BACKEND)()
         agent = Agent(backend, wakeup_for_database(), stop)
         if not (once or down):
+            log_to_standard_output()
             agent.run()
         elif problem := agent.run_once() if once else agent.take_down():
             raise CommandError(problem)
