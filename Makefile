@@ -12,7 +12,7 @@ TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck 
     prometheus prometheus-node-exporter
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel browser guide
+.PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel browser guide deploy-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -92,6 +92,10 @@ browser: .venv/dev ## every page in a real browser, light, dark and on a phone; 
 guide: .venv/dev ## renew the pictures of deploy/USER-GUIDE.md
 	@deploy/packages.sh chromium fonts-liberation imagemagick
 	@$(PY) -m tests.browser.guide
+
+deploy-test: .venv/dev ## the installer on whole Debian 12 and 13: installs, kills, reboots, upgrades, a restore; twenty minutes
+	@deploy/packages.sh $(SCRIPT_PACKAGES) openssl
+	@nice $(PY) -m tests.deploy $(ONLY)
 
 schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it
 	@$(PY) manage.py spectacular --settings tests.settings --validate --fail-on-warn --file tests/data/openapi.yaml

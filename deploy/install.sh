@@ -501,7 +501,7 @@ wireguard_hub wireguard-hub-agent wireguard_hub
 wireguard_hub root wireguard_hub"
         as_postgres psql -qc 'SELECT pg_reload_conf()'
     fi
-    echo 'postgres://wireguard_hub@%2Frun%2Fpostgresql/wireguard_hub' | put_file "$credentials/database_url" 0400
+    echo 'postgres://wireguard_hub@//run/postgresql/wireguard_hub' | put_file "$credentials/database_url" 0400
 }
 
 as_postgres() {

@@ -1,4 +1,4 @@
-"""Servers as they come from a hoster, a checkout of the project on them, and a certificate authority of the lab's own."""
+"""Servers as a hoster hands them over, a checkout of the project on each, and a certificate authority of the lab's own."""
 
 import hashlib
 import json
@@ -124,3 +124,28 @@ def enrolling_host(lab: Lab, name: str, address: str, authority: Authority, hub_
     host.run("cat >>/etc/hosts", given=f"{hub_address} {DOMAIN}\n", check=True)
     host.run("cat >>/etc/ssl/certs/ca-certificates.crt", given=(authority.folder / "ca.crt").read_text(), check=True)
     return host
+
+
+class Installed:
+    """A hub that is installed, and the spokes it has."""
+
+    def __init__(self, lab: Lab, server: Server, authority: Authority, *options: str) -> None:
+        self.lab, self.server, self.authority = lab, server, authority
+        certificate = ["--certificate", CERTIFICATE, "--certificate-key", CERTIFICATE_KEY]
+        self.options = ["--domain", DOMAIN, *certificate, "--network", "10.0.1.0/24", *options]
+        self.spokes: list[Host] = []
+
+    def install(self) -> "subprocess.CompletedProcess[str]":
+        return done_well(self.server.install(*self.options))
+
+    def enrol(self, name: str, address: str) -> str:
+        spoke = enrolling_host(self.lab, name, address, self.authority, self.server.address)
+        said = done_well(spoke.run(last_line(self.server.hub("issue_token", name)), timeout=180)).stdout
+        self.spokes.append(spoke)
+        return last_line(said)
+
+
+def done_well(done: "subprocess.CompletedProcess[str]") -> "subprocess.CompletedProcess[str]":
+    if done.returncode:
+        raise NotProven(f"it ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-1500:]}")
+    return done

@@ -1,0 +1,95 @@
+"""A hub that is lost, and comes up again on a bare machine by the runbook's own commands."""
+
+import re
+import time
+
+from tests.deploy.life import HUB_IN_TUNNEL, wait_until
+from tests.deploy.machines import DOMAIN, REPOSITORY, Authority, Installed, Server, done_well
+from tests.journeys.demo import NotProven, Report, last_line
+from tests.journeys.lab import Host, Lab
+
+RESTORE_SECONDS = 600.0
+
+
+def to_a_bare_machine(lab: Lab, hub: Installed, authority: Authority, report: Report) -> None:
+    report.check("two more spokes, one of which is removed after the backup", two_more, hub)
+    report.check("a backup is made while machines join", backup_under_load, hub)
+    report.check(
+        "the hub is restored on a bare machine by the runbook, at most 10 minutes", restore, lab, hub, authority
+    )
+
+
+def two_more(hub: Installed) -> str:
+    return f"{hub.enrol('spoke2', '203.0.113.12')} {hub.enrol('spoke3', '203.0.113.13')}"
+
+
+def backup_under_load(hub: Installed) -> str:
+    """Commands are issued and redeemed all the while."""
+    load = hub.server.start(
+        "n=0; while [ ! -e /run/enough ]; do wireguard-hub issue_token load-$n >/dev/null; n=$((n + 1)); done; echo $n"
+    )
+    hub.server.hub("issue_token", "before-the-backup")
+    commands = runbook("backup")
+    began = time.monotonic()
+    for command in commands:
+        done_well(hub.server.run(command, timeout=300))
+    took = time.monotonic() - began
+    hub.server.run("touch /run/enough")
+    load.wait(60)
+    newest = hub.server.run("ls /var/backups/wireguard-hub | tail -n 1").stdout.strip()
+    return f"{took:.1f} s with its verification, {load.written().strip()} commands issued meanwhile; {newest}"
+
+
+def restore(lab: Lab, hub: Installed, authority: Authority) -> str:
+    old, removed = hub.server, hub.spokes[-1]
+    open_command = last_line(old.hub("issue_token", "after-the-backup"))
+    token = re.findall(r"https://[^' ]+", open_command)[0]
+    old.hub("remove_spoke", removed.name)
+    wait_until(lambda: not removed.ping(HUB_IN_TUNNEL, timeout=0.3))
+    kept = {path: path.read_bytes() for path in old.file("/var/backups/wireguard-hub").iterdir()}
+    newest = max(kept, key=lambda path: path.name)
+    passphrase = old.file("/etc/wireguard-hub/credentials/backup_passphrase").read_text()
+    address = old.address
+    old.lose_power()
+    old.run(["ip", "link", "set", "eth0", "down"])
+
+    began = time.monotonic()
+    server = lab.join(Server("newhub12", "bookworm"), address)
+    server.boot()
+    authority.certify(server)
+    done_well(server.install(*hub.options[:6]))
+    server.file("/var/backups/wireguard-hub").joinpath(newest.name).write_bytes(kept[newest])
+    server.write("/etc/wireguard-hub/credentials/backup_passphrase", passphrase)
+    for command in runbook("restore"):
+        done_well(server.run(command.replace("FILE", f"/var/backups/wireguard-hub/{newest.name}"), timeout=300))
+    hub.server = server
+    wait_until(lambda: server.health().get("status") == "ok")
+    # Whoever was removed since the backup is in it, and on hold nobody is let in: he is taken off before the release.
+    server.hub("remove_spoke", removed.name)
+    for command in runbook("release"):
+        done_well(server.run(command))
+    staying = hub.spokes[:-1]
+    wait_until(lambda: all(spoke.ping(HUB_IN_TUNNEL, timeout=0.3) for spoke in staying))
+    took = time.monotonic() - began
+    if removed.ping(HUB_IN_TUNNEL):
+        raise NotProven("the removed spoke is back")
+    token_is_dead(staying[0], token)
+    if took > RESTORE_SECONDS:
+        raise NotProven(f"it took {took:.0f} s")
+    hub.spokes = staying
+    return f"{took:.0f} s from the bare machine to {len(staying)} spokes that ping untouched; removed and open ones are out"
+
+
+def token_is_dead(spoke: Host, url: str) -> None:
+    status = spoke.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", url]).stdout
+    if not status.startswith("4"):
+        raise NotProven(f"an open command of before is answered {status} by {DOMAIN}")
+
+
+def runbook(name: str) -> list[str]:
+    """The commands of a block of the runbook: a line each, of the block behind `<!-- run: NAME -->`."""
+    text = (REPOSITORY / "deploy/README.md").read_text()
+    blocks = re.findall(rf"<!-- run: {name} -->\n+```sh\n(.*?)```", text, re.DOTALL)
+    if not blocks:
+        raise NotProven(f"the runbook has no block {name}")
+    return [line.split(" # ")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
