@@ -21,7 +21,7 @@ def debian12(lab: Lab, authority: Authority, report: Report) -> None:
     server = lab.join(Server("hub12", "bookworm"), "203.0.113.1")
     server.boot()
     authority.certify(server)
-    hub = Installed(lab, server, authority)
+    hub = Installed(lab, server, authority, "--network", "10.0.1.0/24")
     bad_input.refusals(server, report)
     if not report.check("Debian 12: from a bare server to a hub, at most 120 s", life.install, hub):
         return
@@ -41,6 +41,7 @@ def debian13(lab: Lab, authority: Authority, report: Report) -> None:
     hub = Installed(lab, server, authority, "--database", "postgres")
     if not report.check("Debian 13, PostgreSQL: killed at each step, the same command completes", life.killed, hub):
         return
+    report.check("the runbook's first hour", life.first_hour, hub)
     if not report.check("a spoke enrols over TLS through nginx", life.enrol, hub, "spoke1", "203.0.113.11"):
         return
     life.days(hub, report)

@@ -4,11 +4,11 @@ import re
 import time
 
 from tests.deploy.life import wait_until
-from tests.deploy.machines import DOMAIN, Installed, done_well
+from tests.deploy.machines import DOMAIN, Installed, done_well, judged
 from tests.journeys.demo import NotProven, Report
 
 SLOW, SLOW_SECONDS, NORMAL_MS = 500, 60, 500
-PLACES = "/etc/wireguard-hub /var/lib/wireguard-hub /var/lib/wireguard-hub-agent /var/backups/wireguard-hub /var/log/wireguard-hub"
+PLACES = "/etc/wireguard-hub /var/lib/wireguard-hub /var/lib/wireguard-hub-agent /var/backups/wireguard-hub"
 # What the web user tries; each line has to fail.
 ATTEMPTS = {
     "wg set": "wg set wg0 listen-port 1",
@@ -36,7 +36,8 @@ for number in range(int(sys.argv[2])):
     plain = socket.create_connection((sys.argv[1], 443), timeout=30)
     sockets.append(context.wrap_socket(plain) if number % 2 else plain)
     if number % 2:
-        sockets[-1].sendall(b"POST /api/spoke/register HTTP/1.1\\r\\nHost: %b\\r\\nContent-Length: 4000\\r\\n\\r\\n" % sys.argv[4].encode())
+        head = "POST /api/spoke/register HTTP/1.1\\r\\nHost: %s\\r\\nContent-Length: 4000\\r\\n\\r\\n"
+        sockets[-1].sendall((head % sys.argv[4]).encode())
 print("open", flush=True)
 end = time.monotonic() + float(sys.argv[3])
 while time.monotonic() < end:
@@ -127,17 +128,16 @@ def slow_sockets(hub: Installed) -> str:
     wait_until(lambda: "open" in drip.written() or drip.poll() is not None)
     if drip.poll() is not None:
         raise NotProven(drip.complaints()[-300:])
-    neighbour = hub.lab.hosts[0] if len(hub.spokes) < 2 else hub.spokes[1]
-    curl = f"curl -sS -m 20 -o /dev/null --insecure --resolve {DOMAIN}:443:{hub.server.address} -w '%{{time_total}} %{{http_code}}'"
+    curl = "curl -sS -m 20 -o /dev/null --insecure -w '%{time_total} %{http_code}'"
     times = []
     while drip.poll() is None:
         said = done_well(hub.server.run(f"{curl} https://{DOMAIN}/api/healthz")).stdout.split()
         if said[1] != "200":
-            raise NotProven(f"{neighbour.name}: answered {said[1]}")
+            raise NotProven(f"answered {said[1]}")
         times.append(float(said[0]) * 1000)
         time.sleep(0.5)
     times.sort()
     middle = times[len(times) // 2]
-    if middle > NORMAL_MS:
-        raise NotProven(f"the median took {middle:.0f} ms")
-    return f"{len(times)} normal requests meanwhile, median {middle:.0f} ms, slowest {times[-1]:.0f} ms"
+    return (
+        f"{len(times)} normal requests meanwhile, median {judged(middle, NORMAL_MS, 'ms')}, slowest {times[-1]:.0f} ms"
+    )

@@ -1,14 +1,17 @@
-"""Servers as a hoster hands them over, a checkout of the project on each, and a certificate authority of the lab's own."""
+"""Servers as a hoster hands them over, a checkout on each, and a certificate authority of the lab's own."""
 
 import hashlib
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from tests.deploy.runbook import commands
 from tests.journeys.debian_roots import cache, debian_root, only_one_build
 from tests.journeys.demo import NotProven, last_line
 from tests.journeys.lab import REPOSITORY, Host, Lab, Process
@@ -132,17 +135,45 @@ class Installed:
     def __init__(self, lab: Lab, server: Server, authority: Authority, *options: str) -> None:
         self.lab, self.server, self.authority = lab, server, authority
         certificate = ["--certificate", CERTIFICATE, "--certificate-key", CERTIFICATE_KEY]
-        self.options = ["--domain", DOMAIN, *certificate, "--network", "10.0.1.0/24", *options]
+        self.options = ["--domain", DOMAIN, *certificate, *options]
         self.spokes: list[Host] = []
 
     def install(self) -> "subprocess.CompletedProcess[str]":
         return done_well(self.server.install(*self.options))
+
+    def follow(self, name: str, *, cwd: str = CHECKOUT, **words: str) -> str:
+        """Runs a block of the runbook, line by line, and returns what it said. `words` stand for those in capitals; the
+        installer is told in addition where the lab's wheels and certificate are."""
+        said = []
+        for line in commands(name):
+            command = re.sub(r"\b[A-Z]{4,}\b", lambda word: words[word[0]], line) if words else line
+            if "deploy/install.sh" in command:
+                command = shlex.join(
+                    [*command.split(), "--wheels", WHEELS, *(self.options[2:] if "--domain" in line else [])]
+                )
+            done = done_well(self.server.run(command, cwd=cwd, timeout=INSTALL_PATIENCE))
+            said.append(done.stdout)
+        return "".join(said)
 
     def enrol(self, name: str, address: str) -> str:
         spoke = enrolling_host(self.lab, name, address, self.authority, self.server.address)
         said = done_well(spoke.run(last_line(self.server.hub("issue_token", name)), timeout=180)).stdout
         self.spokes.append(spoke)
         return last_line(said)
+
+
+def times_busy() -> float:
+    """How many times as long as on an idle machine things may take: more programs than cores want to run."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def judged(figure: float, most: float, unit: str) -> str:
+    """The figure, or NotProven where it is too large for a machine as busy as this."""
+    busy = times_busy()
+    said = f"{figure:.0f} {unit}" + (f" while the machine was {busy:.1f} times busy" if busy > 1.2 else "")
+    if figure > most * busy:
+        raise NotProven(f"{said}; the limit is {most:.0f} {unit}")
+    return said
 
 
 def done_well(done: "subprocess.CompletedProcess[str]") -> "subprocess.CompletedProcess[str]":
