@@ -1,11 +1,9 @@
 """`backup`: whole, consistent and encrypted, or not there at all; and `--verify` notices what would not restore."""
 
-import os
 import re
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 from datetime import datetime, timedelta
@@ -26,42 +24,13 @@ from hubproject.backup_file import SEALING_KEY, opened
 from hubproject.backup_programs import BackupError
 from hubproject.models import ApiKey, TimerReport
 from spokes.models import Spoke
-from tests.backups import PASSPHRASE, back_up, opened_backup, rewritten, soon_stretched
-from tests.conftest import BY_TEST, enrol, issue
-from tests.hubproject.test_commands import assert_one_line, manage_for_real
+from tests.backups import PASSPHRASE, back_up, opened_backup, rewritten
+from tests.conftest import enrol, issue
 from tokens.models import InstallationToken, State
 from wireguard.models import HubConfig
-from wireguard.services import initialize_hub, sealing_private_half
+from wireguard.services import sealing_private_half
 
-INIT = ["init_hub", "--network", "10.0.1.0/24", "--endpoint", "hub.example.com:51820"]
-real = pytest.mark.django_db(transaction=True)
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-
-
-@pytest.fixture
-def directory(settings, tmp_path, monkeypatch) -> Path:
-    soon_stretched(monkeypatch)
-    settings.HUB_BACKUP_DIR, settings.HUB_BACKUP_PASSPHRASE = tmp_path / "backups", PASSPHRASE
-    return tmp_path / "backups"
-
-
-@pytest.fixture
-def real_hub(transactional_db) -> HubConfig:
-    return initialize_hub(network_cidr="10.0.1.0/24", endpoint="hub.example.com:51820", by=BY_TEST, now=timezone.now())
-
-
-@pytest.fixture(scope="module")
-def mould(tmp_path_factory) -> Path:
-    home = tmp_path_factory.mktemp("mould")
-    for arguments in (["migrate", "--verbosity=0"], INIT, ["issue_token", "told-to-nobody"]):
-        assert manage_for_real(home, *arguments).status == 0
-    return home
-
-
-@pytest.fixture
-def clone(mould, tmp_path) -> Path:
-    """A data directory with a hub in it, for commands that run as processes."""
-    return Path(shutil.copytree(mould, tmp_path / "clone"))
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 # --- What it is ---------------------------------------------------------------------------------------------------
@@ -326,69 +295,6 @@ def test_verify_takes_the_newest_and_reports(directory, real_hub):
     with pytest.raises(CommandError):
         call_command("backup", "--verify")
     assert not TimerReport.objects.get(errand="backup check").is_good
-
-
-# --- As a process -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace")
-def test_no_secret_reaches_a_disk_an_argument_or_an_environment(clone, tmp_path):
-    trace = tmp_path / "trace"
-    done = traced(clone, ["-y", "-v", "-s", "2000000", "-o", str(trace), "-e", "trace=write,writev,pwrite64,execve"])
-    assert done.returncode == 0, done.stderr
-    secrets = ["told-to-nobody", (clone / "sealing.key").read_text().strip(), PASSPHRASE]
-    seen = {"elsewhere": "", "disk": ""}
-    for line in trace.read_text(errors="replace").splitlines():
-        at = re.search(r"(?:write|writev|pwrite64)\(\d+<([^>]*)>", line)
-        in_memory = at and re.match(r"pipe:|/memfd:|/dev/shm/|socket:", at[1])
-        seen["elsewhere" if in_memory else "disk"] += line
-    assert all(secret in seen["elsewhere"] for secret in secrets)
-    assert not [secret for secret in secrets if secret in seen["disk"]]
-
-
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace")
-@pytest.mark.parametrize("call", ["fsync", "rename"])
-def test_killed_it_leaves_no_backup_and_the_next_one_tidies_up(clone, directory, real_hub, settings, call):
-    settings.HUB_BACKUP_DIR = backups = clone / "backups"
-    done = traced(clone, ["-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL"])
-    assert done.returncode != 0
-    (draft,) = backups.iterdir()
-    assert draft.name.startswith(".")
-    path = back_up()
-    assert list(backups.iterdir()) == [path]
-
-
-def traced(clone: Path, options: list[str]) -> "subprocess.CompletedProcess[str]":
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HUB_DATA_DIR": str(clone),
-        "HUB_BACKUP_PASSPHRASE_FILE": str(clone / "passphrase"),
-    }
-    (clone / "passphrase").write_text(PASSPHRASE)
-    command = ["strace", "-f", "-qq", *options, sys.executable, "manage.py", "backup"]
-    return subprocess.run(command, cwd=tested.BASE_DIR, env=environment, capture_output=True, text=True)
-
-
-@needs_root
-def test_on_a_full_disk_it_says_so_and_leaves_nothing(clone, tmp_path):
-    small = tmp_path / "small"
-    small.mkdir()
-    script = 'mount -t tmpfs -o size=8k none "$1" && "$2" manage.py backup --output "$1"; echo $?; ls -A "$1"'
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script, "sh", str(small), sys.executable],
-        cwd=tested.BASE_DIR,
-        env={"PATH": os.environ["PATH"], "HUB_DATA_DIR": str(clone), "HUB_BACKUP_PASSPHRASE": PASSPHRASE},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "1\n"
-    assert "No space left on device" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_without_a_database_it_is_one_line(tmp_path):
-    assert_one_line(manage_for_real(tmp_path, "backup", HUB_BACKUP_PASSPHRASE=PASSPHRASE), "migrate")
-    assert list((tmp_path / "backups").iterdir()) == []
 
 
 def test_opening_changes_nothing_on_disk(directory, real_hub):

@@ -1,14 +1,12 @@
 """`restore`: this machine becomes the hub of the backup, or nothing was touched."""
 
 import os
-import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -26,23 +24,22 @@ from hubproject.models import ApiKey, AuditEvent, Role, TimerReport
 from hubproject.restore import LEAP, Plan, plan_restore, restore
 from hubproject.restore_files import files_to_put, put_files
 from spokes.models import Spoke
-from tests.backups import PASSPHRASE, back_up, opened_backup, soon_stretched
+from tests.backups import back_up, opened_backup
 from tests.conftest import BY_TEST, enrol, issue, signed_in_as
-from tests.hubproject.test_backup import INIT
-from tests.hubproject.test_commands import manage_for_real
 from tokens.models import InstallationToken, State
 from wireguard.models import AgentState, HubConfig
 from wireguard.sealing import generate_sealing_key, sealing_public_half
-from wireguard.services import initialize_hub, sealing_private_half
+from wireguard.services import sealing_private_half
 
 SQLITE_ALONE = pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite's file")
 
 
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
 @pytest.fixture
-def hub(transactional_db, settings, tmp_path, monkeypatch) -> HubConfig:
-    soon_stretched(monkeypatch)
-    settings.HUB_BACKUP_DIR, settings.HUB_BACKUP_PASSPHRASE = tmp_path / "backups", PASSPHRASE
-    return initialize_hub(network_cidr="10.0.1.0/24", endpoint="hub.example.com:51820", by=BY_TEST, now=timezone.now())
+def hub(directory, real_hub) -> HubConfig:
+    return real_hub
 
 
 def planned(path: Path, do) -> None:
@@ -131,7 +128,7 @@ def test_a_database_that_somebody_has_open_is_left_alone(hub):
     path = back_up()
     at = connection.settings_dict
     if connection.vendor == "sqlite":
-        other = sqlite3.connect(at["NAME"])
+        other: Any = sqlite3.connect(at["NAME"])
         other.execute("SELECT * FROM hub_config").fetchall()
     else:
         other = psycopg.connect(host=at["HOST"], user=at["USER"], dbname=at["NAME"])
@@ -253,34 +250,6 @@ def test_settings_come_back_and_those_that_are_here_stay(hub, home, settings):
     assert (home / ".env").read_text() == "HUB_WORKERS=2\n"
     (beside,) = home.glob(".env.from-backup-*")
     assert beside.read_text() == "HUB_WORKERS=1\n"
-
-
-# --- As a process, on a bare machine ------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace")
-def test_killed_anywhere_and_run_again_a_bare_machine_becomes_the_hub(tmp_path):
-    old, bare = tmp_path / "old", tmp_path / "bare"
-    old.mkdir()
-    bare.mkdir()
-    for arguments in (["migrate", "--verbosity=0"], INIT, ["backup", "--output", str(tmp_path / "b.gpg")]):
-        assert manage_for_real(old, *arguments, HUB_BACKUP_PASSPHRASE=PASSPHRASE).status == 0
-    environment = {"PATH": os.environ["PATH"], "HUB_DATA_DIR": str(bare), "HUB_BACKUP_PASSPHRASE": PASSPHRASE}
-    command = [sys.executable, "manage.py", "restore", "--yes", str(tmp_path / "b.gpg")]
-    for number in (1, 4):
-        kill = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e"]
-        kill.append(f"inject=rename:signal=KILL:when={number}")
-        assert subprocess.run([*kill, *command], cwd=tested.BASE_DIR, env=environment).returncode != 0
-        if (bare / "database.sqlite").exists():
-            assert number == 4
-    done = subprocess.run(command, cwd=tested.BASE_DIR, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert not list(bare.glob("*.restoring"))
-    assert (bare / "sealing.key").read_text() == (old / "sealing.key").read_text()
-    assert (bare / "secret_key").read_text() == (old / "secret_key").read_text()
-    with closing(sqlite3.connect(bare / "database.sqlite")) as database:
-        assert database.execute("SELECT count(*) FROM audit_events WHERE event = 'hub.restored'").fetchone() == (1,)
-        assert database.execute("SELECT hold FROM agent_state").fetchone() == (1,)
 
 
 def test_the_plan_says_nothing_of_a_hub_where_there_is_none(hub, tmp_path):
