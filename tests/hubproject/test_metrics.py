@@ -22,7 +22,7 @@ from tests.conftest import BY_TEST, NOW, agent_has_applied, assert_refused, clie
 from tests.fleet import seed_fleet
 from tokens.errors import SpokeNameInUse
 from tokens.services import reissue_token
-from wireguard.models import HubConfig, PeerStatus
+from wireguard.models import HubConfig, Peer, PeerStatus
 
 OUTSIDE = "198.51.100.7"
 # Every name of the contract.
@@ -122,7 +122,9 @@ def test_it_is_read_only_and_takes_no_parameters():
 def busy(hub):
     """A hub in which everything the contract names has a value."""
     enrol("alpha"), enrol("pve1", os="proxmox", isProxmox=True, proxmoxClusterName="lab")
-    PeerStatus.objects.create(peer_id=1, heard_at=NOW, latest_handshake_at=NOW, transfer_rx=7, transfer_tx=8)
+    PeerStatus.objects.create(
+        peer=Peer.objects.earliest("id"), heard_at=NOW, latest_handshake_at=NOW, transfer_rx=7, transfer_tx=8
+    )
     agent_has_applied(1, synced_at=NOW - timedelta(seconds=4), interface_up_since=NOW, drift_repairs={"mtu": 3})
     for errand in TimerReport.Errand:
         report(errand, is_good=True, sentence="Well.", now=NOW, expires_at=NOW + timedelta(days=9))

@@ -92,7 +92,7 @@ def test_an_agent_killed_before_it_could_write_the_count_loses_and_doubles_nothi
     finish_look(killed)
     assert killed._state().handshake_failures == 1
     assert AgentState.current().handshake_failures == 0
-    AgentState.objects.update(lease_expires_at=None)
+    killed._lease.release()
     successor = make_agent()
     successor.turn()
     finish_look(successor)
