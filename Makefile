@@ -8,8 +8,8 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 
 TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables curl procps
 KERNEL_PACKAGES := $(TUNNEL_PACKAGES) linux-source-6.1 gcc libc6-dev make flex bison bc xz-utils
-TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck strace busybox util-linux gnupg \
-    prometheus prometheus-node-exporter
+TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server nginx caddy openssl systemd shellcheck strace busybox \
+    util-linux gnupg prometheus prometheus-node-exporter
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux mmdebstrap systemd-container
 
 .PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel browser guide deploy-test

@@ -67,6 +67,22 @@ def test_https_and_loopback_are_taken(tmp_path, url, taken):
     assert show(tmp_path, "HUB_PUBLIC_URL", HUB_PUBLIC_URL=url) == taken
 
 
+def test_on_a_unix_socket_the_public_url_has_to_be_said(tmp_path):
+    bind = "unix:/run/wireguard-hub/web.sock"
+    done = run(tmp_path, ["-c", SHOW, "HUB_PUBLIC_URL"], HUB_BIND=bind)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "set HUB_PUBLIC_URL" in done.stderr.strip().splitlines()[-1]
+    url = "https://hub.example.com"
+    assert show(tmp_path, "HUB_BIND", "HUB_PUBLIC_URL", HUB_BIND=bind, HUB_PUBLIC_URL=url) == f"{bind} {url}"
+
+
+def test_a_data_directory_that_others_made_is_taken_as_it_is(tmp_path):
+    tmp_path.chmod(0o2770)
+    (tmp_path / "static").write_text("in the way")  # what cannot be made is done without
+    assert show(tmp_path, "HUB_DATA_DIR") == str(tmp_path)
+    assert tmp_path.stat().st_mode & 0o7777 == 0o2770
+
+
 def test_plain_http_is_taken_when_it_is_allowed(tmp_path):
     url = "http://203.0.113.1:8000"
     assert show(tmp_path, "HUB_PUBLIC_URL", HUB_PUBLIC_URL=url, HUB_ALLOW_PLAIN_HTTP="1") == url

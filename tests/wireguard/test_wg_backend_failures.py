@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.wireguard.own_namespace import own_namespace
+from wireguard import backends
 from wireguard.backends import BackendError, BackendUnavailable, InterfaceMissing, WgBackend
 from wireguard.configtext import Difference, WantedInterface, WantedPeer, setconf_text
 from wireguard.firewall import WantedFirewall, ruleset_text
@@ -238,6 +239,16 @@ def test_a_failing_wireguard_go_is_told_with_what_it_needs(machine):
     machine.play("wireguard-go", "exit 1")
     with pytest.raises(BackendUnavailable, match=r"could not create wg-none: it needs .*/dev/net/tun"):
         machine.backend.create_interface("wg-none")
+
+
+def test_who_may_not_start_wireguard_go_waits_for_the_service_that_does(machine, monkeypatch):
+    monkeypatch.setattr(backends, "_TUN", "/nonexistent/tun")
+    machine.play("ip", "echo 'Error: Unknown device type.' >&2; exit 2")
+    machine.play("wireguard-go", "exit 0")
+    with pytest.raises(BackendError, match=r"not there yet: wireguard-hub-userspace\.service") as refused:
+        machine.backend.create_interface("wg-none")
+    assert not isinstance(refused.value, BackendUnavailable)  # so it is tried again soon, and no human is called
+    assert machine.commands() == ["ip link add dev wg-none type wireguard"]
 
 
 def test_wireguard_go_gets_a_session_of_its_own_and_none_of_our_pipes(machine, tmp_path):
