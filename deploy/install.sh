@@ -34,6 +34,9 @@ open_log() {
     chmod 0600 "$log"
     exec 3>&1 >>"$log" 2>&1
     logging=1
+    # A run that was killed may have left somebody at work: apt, pip.
+    exec 9>/run/wireguard-hub-install.lock
+    flock -w 600 9 || stop "Another run of the installer is at work." "" 3
     printf '=== %s: %s\n' "$(date -u +%FT%TZ)" "$source"
     trap 'finished $?' EXIT
     trap 'exit 129' HUP
@@ -381,7 +384,8 @@ install_packages() {
     for package in $wanted; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || :)" = installed ] || missing="$missing $package"
     done
-    dpkg --configure -a # what an interrupted run may have left half way
+    # What an interrupted run may have left half way; where another package manager is at work, it is his.
+    [ -z "$(ls /var/lib/dpkg/updates)$(dpkg --audit)" ] || patiently dpkg --configure -a || :
     [ "$missing" ] || return 0
     say "  installing$missing"
     # shellcheck disable=SC2086 # a list of names, one word each
@@ -575,10 +579,11 @@ migrate_and_switch() {
             "The reason is in $log. The backup made before is the newest in /var/backups/wireguard-hub."
         stop "The database could not be made; the reason is in $log."
     fi
-    [ "$before" != "$release" ] || return 0
-    [ -z "$before" ] || link "$before" "$opt/previous"
-    link "$release" "$opt/current"
-    ln -sfn "$opt/current/deploy/wireguard-hub.sh" "$command"
+    if [ "$before" != "$release" ]; then
+        [ -z "$before" ] || link "$before" "$opt/previous"
+        link "$release" "$opt/current"
+    fi
+    [ -L "$command" ] || ln -sfn "$opt/current/deploy/wireguard-hub.sh" "$command"
 }
 
 # A link that is there at every moment.
@@ -741,6 +746,7 @@ have_certificate() {
             certificate=/etc/letsencrypt/live/$domain/fullchain.pem
             certificate_key=/etc/letsencrypt/live/$domain/privkey.pem
             [ -s "$certificate" ] || ask_authority
+            reload_when_renewed
             ;;
     esac
     openssl x509 -noout -in "$certificate" || stop "$certificate holds no certificate."
@@ -765,7 +771,8 @@ ask_authority() {
     acme=/var/www/html
     install -d -m 0755 /var/www "$acme"
     take_off_welcome_page
-    put_site <<END
+    # A site that is there already answers the authority too.
+    [ -L /etc/nginx/sites-enabled/wireguard-hub ] || put_site <<END
 server {
     listen 80;
     listen [::]:80;
@@ -778,6 +785,9 @@ END
     certbot certonly --non-interactive --agree-tos "$@" --webroot --webroot-path "$acme" --domain "$domain" ||
         stop "No certificate could be had for $domain: see $log." \
             "It has to lead to port 80 of this machine from everywhere. --self-signed goes on without; run again without it later."
+}
+
+reload_when_renewed() {
     install -d -m 0755 /etc/letsencrypt/renewal-hooks/deploy
     put_file /etc/letsencrypt/renewal-hooks/deploy/wireguard-hub 0755 <<'END'
 #!/bin/sh
@@ -942,7 +952,7 @@ confirm() {
 
 end_tunnels() {
     [ -x "$command" ] || return 0
-    systemctl stop wireguard-hub-agent.service 2>/dev/null || :
+    systemctl stop wireguard-hub-agent wireguard-hub-userspace 2>/dev/null || :
     "$command" hub_agent --down || say "  The interface could not be taken down; see $log."
 }
 
@@ -1003,8 +1013,8 @@ main() {
     if [ "$database" = postgres ]; then
         step "PostgreSQL on this machine, without a password" make_postgres
     fi
-    step "Units of systemd, kernel settings" put_units
     step "Database" migrate_and_switch
+    step "Units of systemd" put_units
     step "Web and agent" start_services
     if [ "$network" ]; then
         step "Setting the hub up with $network at $endpoint" initialize

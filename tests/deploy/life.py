@@ -15,7 +15,7 @@ INSTALL_SECONDS = 120.0
 BACK_SECONDS = 15.0
 RELOADS = 50
 # Every step of the installer whose line a kill may follow.
-STEPS = ["Packages", "Users", "Code and", "Secrets", "PostgreSQL", "Units", "Database", "Web and", "nginx", "Firewall"]
+STEPS = ["Packages", "Users", "Code and", "Secrets", "PostgreSQL", "Database", "Units", "Web and", "nginx", "Firewall"]
 STATE = r"""
 find /opt /etc /usr/local /var/lib/wireguard-hub /var/lib/wireguard-hub-agent /var/backups -xdev \
     ! -name 'database.sqlite*' ! -name __pycache__ -printf '%p %y %m %u %g %T@ %l\n' | sort
