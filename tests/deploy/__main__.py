@@ -1,6 +1,7 @@
 """`make deploy-test`: deploy/install.sh on whole Debian systems, from a bare server to its end as a hub.
 
-Each claim is tried out and printed in one line with the figures seen. `ONLY=debian12` or `ONLY=debian13` runs one half.
+Each claim is tried out and printed in one line with the figures seen. `ONLY=debian12`, `ONLY=restore` or `ONLY=debian13`
+runs a part.
 """
 
 import sys
@@ -29,8 +30,17 @@ def debian12(lab: Lab, authority: Authority, report: Report) -> None:
         return
     life.days(hub, report)
     hardened.walls(hub, report)
-    moved.to_a_bare_machine(lab, hub, authority, report)
     life.end(hub, report)
+
+
+def restore(lab: Lab, authority: Authority, report: Report) -> None:
+    """Lost, and back on another bare machine."""
+    server = lab.join(Server("oldhub", "bookworm"), "203.0.113.1")
+    server.boot()
+    authority.certify(server)
+    hub = Installed(lab, server, authority, "--network", "10.0.1.0/24")
+    if report.check("a hub to lose", life.install, hub):
+        moved.to_a_bare_machine(lab, hub, authority, report)
 
 
 def debian13(lab: Lab, authority: Authority, report: Report) -> None:
@@ -50,17 +60,21 @@ def debian13(lab: Lab, authority: Authority, report: Report) -> None:
     life.end(hub, report)
 
 
-HALVES: dict[str, Callable[[Lab, Authority, Report], None]] = {"debian12": debian12, "debian13": debian13}
+PARTS: dict[str, Callable[[Lab, Authority, Report], None]] = {
+    "debian12": debian12,
+    "restore": restore,
+    "debian13": debian13,
+}
 
 
 def main(only: list[str]) -> int:
     report = Report()
     began = time.monotonic()
-    for name in only or HALVES:
+    for name in only or PARTS:
         say(f"--- {name}")
         try:
             with tempfile.TemporaryDirectory() as folder, Lab() as lab:
-                HALVES[name](lab, Authority(Path(folder)), report)
+                PARTS[name](lab, Authority(Path(folder)), report)
         except (LabUnavailable, RootUnavailable) as reason:
             say(f"deploy-test: {reason}")
             return 1

@@ -12,15 +12,15 @@ RESTORE_SECONDS = 600.0
 
 
 def to_a_bare_machine(lab: Lab, hub: Installed, authority: Authority, report: Report) -> None:
-    report.check("two more spokes, one of which is removed after the backup", two_more, hub)
+    report.check("two spokes, one of which is removed after the backup", two_spokes, hub)
     report.check("a backup is made while machines join", backup_under_load, hub)
     report.check(
         "the hub is restored on a bare machine by the runbook, at most 10 minutes", restore, lab, hub, authority
     )
 
 
-def two_more(hub: Installed) -> str:
-    return f"{hub.enrol('spoke2', '203.0.113.12')} {hub.enrol('spoke3', '203.0.113.13')}"
+def two_spokes(hub: Installed) -> str:
+    return f"{hub.enrol('spoke1', '203.0.113.11')} {hub.enrol('spoke2', '203.0.113.12')}"
 
 
 def backup_under_load(hub: Installed) -> str:
@@ -52,7 +52,7 @@ def restore(lab: Lab, hub: Installed, authority: Authority) -> str:
     old.run(["ip", "link", "set", "eth0", "down"])
 
     began = time.monotonic()
-    server = lab.join(Server("newhub12", "bookworm"), address)
+    server = lab.join(Server("newhub", "bookworm"), address)
     server.boot()
     authority.certify(server)
     done_well(server.install(*hub.options[:6]))
