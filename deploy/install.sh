@@ -363,10 +363,11 @@ put_file() {
     rm "$draft"
     chmod "$2" "$1.new"
     sync "$1.new"
-    mv -f "$1.new" "$1"
+    # First the mark and then the deed: a run that is killed in between restarts once too often.
     case $1 in
         "$etc/hub.env" | "$credentials"/* | "$units"/wireguard-hub-a*.service) touch "$changed" ;;
     esac
+    mv -f "$1.new" "$1"
 }
 
 as_web() {
@@ -497,14 +498,13 @@ make_postgres() {
     if ! grep -q '^local wireguard_hub ' "$hba"; then
         # The first line that fits counts, so this one stands before all others.
         prepend "$hba" "local wireguard_hub wireguard_hub peer map=wireguard_hub"
-        as_postgres psql -qc 'SELECT pg_reload_conf()'
     fi
     if ! grep -q '^wireguard_hub ' "$ident"; then
         prepend "$ident" "wireguard_hub wireguard-hub wireguard_hub
 wireguard_hub wireguard-hub-agent wireguard_hub
 wireguard_hub root wireguard_hub"
-        as_postgres psql -qc 'SELECT pg_reload_conf()'
     fi
+    as_postgres psql -qc 'SELECT pg_reload_conf()'
     echo 'postgres://wireguard_hub@//run/postgresql/wireguard_hub' | put_file "$credentials/database_url" 0400
 }
 
@@ -800,10 +800,11 @@ END
 put_site() {
     file=/etc/nginx/sites-available/wireguard-hub
     cat >"$draft"
-    if [ -L /etc/nginx/sites-enabled/wireguard-hub ] && cmp -s "$file" "$draft"; then
+    if [ -L /etc/nginx/sites-enabled/wireguard-hub ] && [ ! -e "$changed.nginx" ] && cmp -s "$file" "$draft"; then
         rm "$draft"
         return
     fi
+    touch "$changed.nginx"
     [ ! -f "$file" ] || cp -p "$file" "$file.before"
     mv "$draft" "$draft.site"
     put_file "$file" 0644 <"$draft.site"
@@ -815,6 +816,7 @@ put_site() {
     fi
     rm -f "$file.before"
     systemctl reload nginx
+    rm -f "$changed.nginx"
 }
 
 # ==== finish

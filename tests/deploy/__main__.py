@@ -1,7 +1,7 @@
 """`make deploy-test`: deploy/install.sh on whole Debian systems, from a bare server to its end as a hub.
 
-Each claim is tried out and printed in one line with the figures seen. `ONLY=debian12`, `ONLY=restore` or `ONLY=debian13`
-runs a part.
+Each claim is tried out and printed in one line with the figures seen. `ONLY=debian12`, `ONLY=restore` or
+`ONLY=debian13` runs a part.
 """
 
 import sys
