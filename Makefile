@@ -47,7 +47,7 @@ check: .venv/dev ## style, types, import law, shell scripts
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy .
 	@.venv/bin/lint-imports
-	@shellcheck -s sh deploy/*.sh tests/kernel/*.sh
+	@shellcheck -x -a -s sh deploy/*.sh tests/kernel/*.sh
 
 test: .venv/dev ## everything that guards this project, real tunnels and PostgreSQL included
 	@deploy/packages.sh $(TEST_PACKAGES)
