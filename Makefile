@@ -8,11 +8,11 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 
 TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables curl procps
 KERNEL_PACKAGES := $(TUNNEL_PACKAGES) linux-source-6.1 gcc libc6-dev make flex bison bc xz-utils
-TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server nginx caddy openssl systemd shellcheck strace busybox util-linux \
-    prometheus prometheus-node-exporter
+TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server nginx caddy openssl systemd shellcheck strace busybox \
+    util-linux gnupg prometheus prometheus-node-exporter
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel browser guide
+.PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel browser guide deploy-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -47,7 +47,7 @@ check: .venv/dev ## style, types, import law, shell scripts
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy .
 	@.venv/bin/lint-imports
-	@shellcheck -s sh deploy/*.sh tests/kernel/*.sh
+	@shellcheck -x -a -s sh deploy/*.sh tests/kernel/*.sh
 
 test: .venv/dev ## everything that guards this project, real tunnels and PostgreSQL included
 	@deploy/packages.sh $(TEST_PACKAGES)
@@ -92,6 +92,10 @@ browser: .venv/dev ## every page in a real browser, light, dark and on a phone; 
 guide: .venv/dev ## renew the pictures of deploy/USER-GUIDE.md
 	@deploy/packages.sh chromium fonts-liberation imagemagick
 	@$(PY) -m tests.browser.guide
+
+deploy-test: .venv/dev ## the installer on whole Debian 12 and 13: installs, kills, reboots, upgrades, a restore; twenty minutes
+	@deploy/packages.sh $(SCRIPT_PACKAGES) openssl
+	@nice $(PY) -m tests.deploy $(ONLY)
 
 schema: .venv/dev ## renew tests/data/openapi.yaml, the REST interface as review sees it
 	@$(PY) manage.py spectacular --settings tests.settings --validate --fail-on-warn --file tests/data/openapi.yaml

@@ -26,6 +26,7 @@ def settings_are_sane(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "RATE_LIMIT_MAX_TOKENS_PER_HOUR",
         "HUB_THREADS",
         "HUB_WORKERS",
+        "HUB_BACKUP_KEEP_DAYS",
     )
     found += [Error(f"{name} must be at least 1.", id="hub.E002") for name in counts if getattr(settings, name) < 1]
     if settings.HUB_TRUSTED_PROXIES < 0:

@@ -55,6 +55,7 @@ WORDS: dict[str, tuple[str, str, tuple[str, str]]] = {
     "hub.initialized": ("The hub was set up", "{network}, {endpoint}", _GOOD),
     "hub.changed": ("Hub settings changed", "{changed}", _PLAIN),
     "hub.held": ("The hub is on hold", "After a restore", _ODD),
+    "hub.restored": ("The hub was restored from a backup", "As of {madeAt}", _ODD),
     "hub.released": ("The hold was released", "", _GOOD),
     "hub.exported": ("The hub's configuration was exported", "", _ODD),
     "user.created": ("User {name} added", "As {role}", _PLAIN),

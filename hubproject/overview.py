@@ -1,6 +1,6 @@
 """The overview: how the fleet is, what needs somebody, what happened last. As many queries for any fleet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -11,11 +11,11 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 
 from hubproject.access import role_of
 from hubproject.accounts import first_admin_is_wanted
 from hubproject.api import now
+from hubproject.attention import DARK_SHOWN, attention_of
 from hubproject.charts import Chart, traffic_chart
 from hubproject.event_words import words_of
 from hubproject.liveness import ACTIVE_WITHIN, Status
@@ -26,14 +26,12 @@ from spokes.filters import status_counts
 from tokens.models import InstallationToken, State
 from tokens.pool import Pool
 from tokens.progress import has_stopped, stopped
-from wireguard.models import AgentState, HubConfig, PeerStatus, TrafficSample
+from wireguard.models import PeerStatus, TrafficSample
 
 DAY = timedelta(days=1)
 MAP_CELLS = 256
-POOL_IS_TIGHT = 0.8
 EVENTS_SHOWN = 8
 INSTALLS_SHOWN = 6
-DARK_SHOWN = 5
 # A sample is of a minute, and the agent writes it when the minute is over.
 SAMPLE_IS_FRESH = timedelta(minutes=3)
 # The same moment as the spoke's registration, in other words.
@@ -43,24 +41,6 @@ BETWEEN_SPOKES = {
     "cluster": "Within a cluster",
     "open": "Open",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """Something that needs somebody: a fact in bold, the rest of the sentence, what is known, where to go.
-
-    `reissues` is the token whose install stopped; `since` a moment that is told as an age behind the sentence.
-    """
-
-    tone: str
-    shape: str
-    fact: str
-    rest: str = ""
-    detail: str = ""
-    link: str = ""
-    words: str = ""
-    since: datetime | None = None
-    reissues: InstallationToken | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +112,7 @@ def _figures(request: HttpRequest, hub: Any, at: datetime) -> dict[str, Any]:
     spokes, installs, dark = status_counts(at), _installs(at), _gone_dark(at)
     waiting = [token for token in installs if token.state_at(at) in {State.ISSUED, State.CLAIMED}]
     events = AuditEvent.objects.exclude(event__in=UNTOLD_EVENTS)[:EVENTS_SHOWN]
-    attention = [
-        *_hub_trouble(hub, agent, at),
-        *_cluster_trouble(clusters, dark),
-        *_install_trouble(installs, at),
-        *_dark_trouble(dark, clusters),
-        *_pool_trouble(pool),
-    ]
+    attention = attention_of(hub, agent, clusters=clusters, installs=installs, dark=dark, pool=pool, at=at)
     return {
         "hub": hub,
         "agent": agent,
@@ -151,7 +125,7 @@ def _figures(request: HttpRequest, hub: Any, at: datetime) -> dict[str, Any]:
         **_cluster_words(clusters),
         "pool": pool,
         "traffic": _traffic(at),
-        "attention": sorted(attention, key=lambda item: item.tone != "bad"),
+        "attention": attention,
         "installs": waiting[:INSTALLS_SHOWN],
         "stopped_ids": {token.pk for token in waiting if has_stopped(token, at)},
         "events": [(event, words_of(event), _when(event.at, at)) for event in events],
@@ -252,83 +226,3 @@ def _gone_dark(at: datetime) -> list[dict[str, Any]]:
     }
     rows: Any = lately.values("heard_at", **columns).iterator(chunk_size=100)
     return list(islice((row for row in rows if row["key"]), DARK_SHOWN + 1))
-
-
-# --- What needs somebody ------------------------------------------------------------------------------------------
-
-
-def _hub_trouble(hub: HubConfig, agent: AgentState, at: datetime) -> Iterator[Attention]:
-    word = agent.word(generation=hub.generation, now=at)
-    if word == "down":
-        told = "It has never reported." if agent.alive_at is None else "Tunnels keep running; nothing new is applied."
-        yield Attention("bad", "diamond", "The agent is silent", detail=told, since=agent.alive_at)
-        return
-    if agent.hold:
-        number = len(agent.differences)
-        detail = f"{number} differences wait for an admin's decision. No peer is cut or revived until then."
-        yield Attention("bad", "diamond", "The hub is on hold", "after a restore", detail)
-    if word == "unmanaged":
-        yield Attention("bad", "diamond", "The agent may not change the interface", detail=agent.problem)
-    elif agent.problem:
-        yield Attention("bad", "diamond", "The agent cannot do its work", detail=agent.problem)
-    elif not agent.interface_up:
-        yield Attention("bad", "diamond", f"{hub.interface_name} is down", detail="The agent is trying to bring it up.")
-    elif word == "behind":
-        behind = hub.generation - agent.applied_generation
-        yield Attention("warn", "triangle", "The agent is behind:", f"{behind} changes are not on the interface yet")
-
-
-def _cluster_trouble(clusters: Sequence[ClusterNow], dark: Sequence[dict[str, Any]]) -> Iterator[Attention]:
-    words = {Health.DOWN: "is all inactive:", Health.CRITICAL: "is critical:", Health.DEGRADED: "is degraded:"}
-    marks = {Health.DOWN: ("bad", "square"), Health.CRITICAL: ("bad", "diamond"), Health.DEGRADED: ("warn", "triangle")}
-    for health, said in words.items():
-        for cluster in clusters:
-            if cluster.health == health:
-                silent = [row["name"] for row in dark if row["cluster"] == cluster.id]
-                yield Attention(
-                    *marks[health],
-                    fact=f"{cluster.name} {said}",
-                    rest=f"{cluster.active} of {cluster.nodes} nodes connected",
-                    detail=f"Went dark today: {', '.join(silent)}" if silent else "",
-                    link=reverse("admin:proxmox_cluster_change", args=[cluster.id]),
-                    words="View cluster",
-                )
-
-
-def _install_trouble(installs: Sequence[InstallationToken], at: datetime) -> Iterator[Attention]:
-    for token in installs:
-        if has_stopped(token, at):
-            yield Attention(
-                "warn",
-                "triangle",
-                fact=f"{token.spoke_name} stopped half way:",
-                rest="script fetched, never registered",
-                detail=f"Fetched from {token.claimed_from or 'somewhere'} at {token.claimed_at:%H:%M}. "
-                f"That command is spent; a new one keeps {token.address}.",
-                reissues=token,
-            )
-
-
-def _dark_trouble(dark: Sequence[dict[str, Any]], clusters: Sequence[ClusterNow]) -> Iterator[Attention]:
-    """Nodes of a cluster that is told of above are not told of again."""
-    told = {cluster.id for cluster in clusters if cluster.health != Health.HEALTHY}
-    alone = [row for row in dark if row["cluster"] not in told]
-    for row in alone[:DARK_SHOWN]:
-        yield Attention(
-            "warn",
-            "triangle",
-            fact=f"{row['name']} went dark",
-            since=row["heard_at"],
-            link=reverse("admin:spokes_spoke_change", args=[row["spoke"]]),
-            words="View spoke",
-        )
-    if len(dark) > DARK_SHOWN:
-        inactive = f"{reverse('admin:spokes_spoke_changelist')}?status=inactive"
-        yield Attention("warn", "triangle", "More went dark", "in the last 24 hours", link=inactive, words="View all")
-
-
-def _pool_trouble(pool: PoolUse) -> Iterator[Attention]:
-    if pool.share >= POOL_IS_TIGHT:
-        tone, shape = ("bad", "diamond") if pool.used >= pool.size else ("warn", "triangle")
-        detail = f"{pool.sentence}. Remove spokes that are gone, or set up a larger network."
-        yield Attention(tone, shape, f"The address pool is {pool.percent} % full", detail=detail)

@@ -36,9 +36,9 @@ def _whole_number(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {env.str(name)!r}.") from None
 
 
-def _secret(name: str) -> str:
+def _secret(name: str, *, credential_name: str = "") -> str:
     """From NAME, the file that NAME_FILE names, or the credential `name` that systemd hands to a unit."""
-    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / name.lower()
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / (credential_name or name.lower())
     return str(env.str(name, default="")) or (credential.read_text().strip() if credential.is_file() else "")
 
 
@@ -319,6 +319,19 @@ RATE_LIMIT_MAX_TOKENS_PER_HOUR = _whole_number("RATE_LIMIT_MAX_TOKENS_PER_HOUR",
 HUB_SPOKE_SERVICES = env.str("HUB_SPOKE_SERVICES", default="")
 HUB_WIREGUARD_BACKEND = env.str("HUB_WIREGUARD_BACKEND", default="wireguard.backends.WgBackend")
 HUB_SEALING_KEY = _secret("HUB_SEALING_KEY")
+
+# --- Backups ------------------------------------------------------------------------------------------------------
+
+_is_installed = Path("/var/lib/wireguard-hub") == HUB_DATA_DIR
+HUB_BACKUP_DIR = Path(
+    env.str("HUB_BACKUP_DIR", default="/var/backups/wireguard-hub" if _is_installed else str(HUB_DATA_DIR / "backups"))
+).absolute()
+HUB_BACKUP_KEEP_DAYS = _whole_number("HUB_BACKUP_KEEP_DAYS", 30)
+HUB_BACKUP_RECIPIENT = env.str("HUB_BACKUP_RECIPIENT", default="")
+HUB_BACKUP_PASSPHRASE = _secret("HUB_BACKUP_PASSPHRASE", credential_name="backup_passphrase")
+HUB_BACKUP_COPY_COMMAND = env.str("HUB_BACKUP_COPY_COMMAND", default="")
+# What was set, as files: they are part of a backup. The installed one is systemd's EnvironmentFile.
+SETTINGS_FILES = [HUB_DATA_DIR / ".env", *([Path("/etc/wireguard-hub/hub.env")] if _is_installed else [])]
 
 # Three series a spoke in /api/metrics; without them it stays small whatever the size of the fleet.
 HUB_METRICS_PER_SPOKE = env.bool("HUB_METRICS_PER_SPOKE", default=True)

@@ -1,6 +1,11 @@
 """What the timers' commands found the last time, for the overview and the metrics to tell."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
+
+from django.db import DatabaseError
+from django.utils import timezone
 
 from hubproject.models import TimerReport
 
@@ -12,6 +17,18 @@ def report(
     found = {"ran_at": now, "is_good": is_good, "sentence": sentence[:300], "expires_at": expires_at}
     good = {"last_good_at": now} if is_good else {}
     TimerReport.objects.update_or_create(errand=errand, defaults=found | good)
+
+
+def reported(errand: TimerReport.Errand, act: Callable[[], str], *, failure: type[Exception]) -> str:
+    """Does the errand and reports the sentence it returns, or that of its failure, which goes on to the caller."""
+    try:
+        sentence = act()
+    except failure as problem:
+        with suppress(DatabaseError):  # the failure is the news, also where the database is away
+            report(errand, is_good=False, sentence=str(problem), now=timezone.now())
+        raise
+    report(errand, is_good=True, sentence=sentence, now=timezone.now())
+    return sentence
 
 
 def reports() -> dict[str, TimerReport]:

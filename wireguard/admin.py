@@ -11,9 +11,10 @@ from django.urls import path
 from hubproject.api import caller, now
 from hubproject.confirmation import recently_confirmed
 from hubproject.errors import HubError
-from hubproject.models import Role
+from hubproject.models import Role, TimerReport
 from hubproject.page_roles import role_required
 from hubproject.readonly_admin import ReadOnlyAdmin
+from hubproject.timer_reports import reports
 from wireguard.forms import HubSettings
 from wireguard.models import AgentState, HubConfig
 from wireguard.services import get_hub, release_hold, update_hub
@@ -41,7 +42,8 @@ class HubConfigAdmin(ReadOnlyAdmin):
         hub, agent = HubConfig.objects.filter(id=1).first(), AgentState.current()
         behind = max(0, hub.generation - agent.applied_generation) if hub else 0
         context = {"title": "Hub settings", "hub": hub, "agent": agent, "behind": behind}
-        return self._page(request, "facts", **context, agent_is_alive=agent.is_alive(now()))
+        backup = reports().get(TimerReport.Errand.BACKUP)
+        return self._page(request, "facts", **context, backup=backup, agent_is_alive=agent.is_alive(now()))
 
     def edit_view(self, request: HttpRequest) -> HttpResponse:
         hub = get_hub()

@@ -219,6 +219,8 @@ class Agent:
             return RETRY_SECONDS if self._state().is_managing else UNMANAGED_RETRY_SECONDS
         if self._look is not None:
             return LOOK_POLL_SECONDS
+        if self._brought_up is None and not self._is_held:  # without a hub so far, there is nothing to look at
+            return max(0.0, self._next_beat - self._monotonic())
         return max(0.0, min(self._next_look, self._next_beat) - self._monotonic())
 
     def _work_or_hindrance(self) -> Exception | None:

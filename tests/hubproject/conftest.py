@@ -9,15 +9,20 @@ from base64 import b32decode
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client, TestCase
+from django.utils import timezone
 
 from hubproject.accounts import create_user
 from hubproject.models import AuditEvent, Role
+from tests.backups import PASSPHRASE, soon_stretched
 from tests.conftest import BY_TEST
+from wireguard.models import HubConfig
+from wireguard.services import initialize_hub
 
 PASSWORD = "correct horse battery"
 
@@ -86,3 +91,17 @@ def code_of(secret: str, *, steps: int = 0) -> str:
     digest = hmac.digest(b32decode(secret), counter, hashlib.sha1)
     start = digest[-1] & 15
     return f"{(int.from_bytes(digest[start : start + 4]) & 0x7FFFFFFF) % 10**6:06}"
+
+
+@pytest.fixture
+def directory(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where backups go; not made yet."""
+    soon_stretched(monkeypatch)
+    settings.HUB_BACKUP_DIR, settings.HUB_BACKUP_PASSPHRASE = tmp_path / "backups", PASSPHRASE
+    return tmp_path / "backups"
+
+
+@pytest.fixture
+def real_hub(transactional_db: None) -> HubConfig:
+    """A hub whose database commits, by the clock on the wall."""
+    return initialize_hub(network_cidr="10.0.1.0/24", endpoint="hub.example.com:51820", by=BY_TEST, now=timezone.now())

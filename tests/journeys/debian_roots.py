@@ -20,13 +20,20 @@ INSTALLED = [
     *["systemd-sysv", "dbus", "kmod", "iproute2", "iputils-ping", "procps"],
     *["curl", "ca-certificates", "sudo", "wireguard-go"],
 ]
-IN_APT_CACHE = ["wireguard-tools", "systemd-resolved"]
+# What a machine may be asked to install: a spoke by its script, a hub by deploy/install.sh.
+IN_APT_CACHE = {
+    "spoke": ["wireguard-tools", "systemd-resolved"],
+    "hub": [
+        *["wireguard-tools", "nftables", "nginx", "python3", "python3-venv", "gnupg", "openssl", "certbot"],
+        *["postgresql", "ufw"],
+    ],
+}
 
 # The name server of whoever builds is not to be found in a lab; the lab's hub refuses at once.
-FINISH = f"""
+FINISH = """
 set -e
 chroot "$1" apt-get clean
-chroot "$1" apt-get install -y --no-install-recommends --download-only {" ".join(IN_APT_CACHE)}
+chroot "$1" apt-get install -y --no-install-recommends --download-only {packages}
 echo 'nameserver 203.0.113.1' >"$1/etc/resolv.conf"
 """
 
@@ -48,43 +55,44 @@ class RootUnavailable(Exception):
     """This release cannot be had here; the message says why."""
 
 
-def debian_root(release: str) -> Path:
+def debian_root(release: str, *, for_a: str = "spoke") -> Path:
     """The root file system of a release in RELEASES, built if there is none yet: half a minute, 400 MB."""
-    root = _cache() / f"{release}-{_recipe(release)}"
+    root = cache() / f"{release}-{_recipe(release, for_a)}"
     if not root.exists():
-        _cache().mkdir(parents=True, exist_ok=True)
-        with _only_one_build():
+        cache().mkdir(parents=True, exist_ok=True)
+        with only_one_build():
             if not root.exists():
-                _build(release, root)
+                _build(release, for_a, root)
     return root
 
 
-def _cache() -> Path:
+def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wireguard-hub-tests"
 
 
-def _command(release: str) -> list[str]:
+def _command(release: str, for_a: str) -> list[str]:
     included = ["--variant=minbase", f"--include={','.join(INSTALLED)}"]
-    return [*BUILD, *included, "--skip=cleanup/apt", f"--customize-hook={FINISH}", release]
+    finish = FINISH.format(packages=" ".join(IN_APT_CACHE[for_a]))
+    return [*BUILD, *included, "--skip=cleanup/apt", f"--customize-hook={finish}", release]
 
 
-def _recipe(release: str) -> str:
-    return hashlib.sha256("\0".join(_command(release)).encode()).hexdigest()[:12]
+def _recipe(release: str, for_a: str) -> str:
+    return hashlib.sha256("\0".join(_command(release, for_a)).encode()).hexdigest()[:12]
 
 
 @contextmanager
-def _only_one_build() -> Iterator[None]:
-    with (_cache() / "lock").open("w") as lock:
+def only_one_build() -> Iterator[None]:
+    with (cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _build(release: str, root: Path) -> None:
-    unfinished = _cache() / "unfinished"
+def _build(release: str, for_a: str, root: Path) -> None:
+    unfinished = cache() / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     if not shutil.which("mmdebstrap"):
         raise RootUnavailable("apt-get install mmdebstrap")
-    done = subprocess.run([*_command(release), unfinished], capture_output=True, text=True)
+    done = subprocess.run([*_command(release, for_a), unfinished], capture_output=True, text=True)
     if done.returncode:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise RootUnavailable(f"{RELEASES[release]} ({release}) could not be built: {done.stderr.strip()[-600:]}")

@@ -36,6 +36,7 @@ mount -n -t overlay -o "lowerdir=$1,upperdir={PLACE}/upper,workdir={PLACE}/work"
 mount -n -t tmpfs tmpfs /sys/fs/cgroup
 mount -n -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir "/sys/fs/cgroup/$3"
+mknod -m 0666 {PLACE}/tun c 10 200
 echo "$2" >{PLACE}/root/etc/hostname
 printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$2" >{PLACE}/root/etc/hosts
 """
@@ -46,7 +47,7 @@ exec systemd-nspawn "$@"
 """
 BOOT = [
     *["--quiet", "--boot", f"--directory={PLACE}/root", "--network-namespace-path=/proc/1/ns/net"],
-    *["--capability=CAP_NET_ADMIN", "--bind=/dev/net/tun", "--resolv-conf=off", "--timezone=off"],
+    *["--capability=CAP_NET_ADMIN", f"--bind={PLACE}/tun:/dev/net/tun", "--resolv-conf=off", "--timezone=off"],
     *["--register=no", "--keep-unit", "--link-journal=no", "--console=pipe"],
 ]
 DROP_CGROUP = r"""

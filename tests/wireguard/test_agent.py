@@ -38,6 +38,13 @@ def test_it_waits_quietly_while_the_hub_is_not_set_up(make_agent, backend):
     assert not backend.interface_exists("wg0")
 
 
+def test_it_rests_between_its_signs_of_life_while_the_hub_is_not_set_up(make_agent):
+    agent = make_agent()
+    for _ in range(3):
+        agent.turn()
+        assert agent._pause() > 1
+
+
 def test_it_brings_the_interface_up_with_every_wanted_peer(make_agent, backend, new_hub):
     peers = [want_peer(host) for host in range(2, 12)]
     assert make_agent().run_once() == ""

@@ -4,10 +4,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from hubproject import audit
-from wireguard.configtext import WantedPeer, wg_quick_text
-from wireguard.models import Peer
+from wireguard.export import wg_quick_file
 from wireguard.sealing import SealingError
-from wireguard.services import get_hub, wanted_interface
 
 
 class Command(BaseCommand):
@@ -18,10 +16,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            interface = wanted_interface(get_hub())
+            text = wg_quick_file()
         except SealingError as problem:
             raise CommandError(str(problem)) from None
-        rows = Peer.objects.filter(live_key__isnull=False).order_by("id").values_list("public_key", "allowed_ips")
-        peers = [WantedPeer(key, tuple(allowed_ips.split(","))) for key, allowed_ips in rows]
         audit.record("hub.exported", by=audit.command_caller(), about="hub", now=timezone.now())
-        self.stdout.write(wg_quick_text(interface, peers), ending="")
+        self.stdout.write(text, ending="")

@@ -20,7 +20,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         while (name := _interface_name()) is None:
             time.sleep(WAIT_SECONDS)
-        connection.close()
         become_wireguard_go(name)
 
 
@@ -29,5 +28,6 @@ def _interface_name() -> str | None:
     try:
         return HubConfig.objects.values_list("interface_name", flat=True).filter(id=1).first()
     except DatabaseTrouble:
-        connection.close()
         return None
+    finally:
+        connection.close()  # a restore puts another database in its place, and refuses while somebody has this one open

@@ -1,0 +1,29 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from hubproject.certificate import CertificateTrouble, check_certificate
+from hubproject.models import TimerReport
+from hubproject.timer_reports import report
+
+
+class Command(BaseCommand):
+    help = "Says how long the certificate lasts that HUB_PUBLIC_URL serves; fails under 14 days."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--url", default=settings.HUB_PUBLIC_URL, help="another address than HUB_PUBLIC_URL")
+
+    def handle(self, *args: Any, url: str, **options: Any) -> None:
+        if not url.startswith("https:"):
+            self.stdout.write(f"{url} is not https: there is no certificate to check.")
+            return
+        errand, now = TimerReport.Errand.CERTIFICATE_CHECK, timezone.now()
+        try:
+            sentence, expires_at = check_certificate(url, now=now)
+        except CertificateTrouble as trouble:
+            report(errand, is_good=False, sentence=str(trouble), now=now, expires_at=trouble.expires_at)
+            raise CommandError(str(trouble)) from None
+        report(errand, is_good=True, sentence=sentence, now=now, expires_at=expires_at)
+        self.stdout.write(sentence)
