@@ -89,6 +89,7 @@ def test_what_is_logged_meanwhile_bears_the_id_and_a_fault_is_an_error(monkeypat
     assert client.get("/api/healthz").status_code == 500
     assert lines()[-1]["level"] == "error"
     assert "RuntimeError: broken" in caplog.text
+    assert not [one for one in caplog.records if one.name == "django.request"]  # which would name the path
 
 
 @pytest.mark.parametrize("length", ["abc", "-5", "\u0661", "9" * 400, "1e3", " "])
