@@ -35,7 +35,7 @@ def test_it_becomes_wireguard_go_with_the_hubs_interface_and_takes_no_secret_alo
 @pytest.mark.django_db
 def test_it_waits_while_there_is_no_hub_and_no_database(monkeypatch):
     answers = iter([None, OperationalError("no answer"), "wg0"])
-    waits = []
+    waits: list[float] = []
 
     def first(query):
         answer = next(answers)
