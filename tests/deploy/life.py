@@ -1,5 +1,6 @@
 """The days of a hub: installed, restarted, reloaded, rebooted, upgraded, taken off."""
 
+import inspect
 import re
 import signal
 import time
@@ -339,5 +340,5 @@ def wait_until(holds: Callable[[], bool], patience: float = 90.0) -> None:
     deadline = time.monotonic() + patience
     while not holds():
         if time.monotonic() > deadline:
-            raise NotProven(f"not within {patience:.0f} s")
+            raise NotProven(f"not within {patience:.0f} s: {inspect.getsource(holds).strip()}")
         time.sleep(0.1)
