@@ -148,7 +148,7 @@ _FAILED = {
     TimerReport.Errand.BACKUP: "The last backup failed",
     TimerReport.Errand.BACKUP_CHECK: "The last backup does not restore",
     TimerReport.Errand.AUDIT_CHECK: "The audit log is broken",
-    TimerReport.Errand.CERTIFICATE_CHECK: "The certificate needs somebody",
+    TimerReport.Errand.CERTIFICATE_CHECK: "The certificate check failed",
     TimerReport.Errand.PERMISSIONS_CHECK: "Files of the hub are open to others",
 }
 

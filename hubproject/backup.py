@@ -48,7 +48,7 @@ def make_backup(*, output: Path | None, now: datetime) -> str:
         with _alone_in(path.parent):
             size = _write(path, now)
             if is_directory:
-                _delete_old(path, now)
+                _delete_old(path.parent, now)
     except OSError as fault:
         raise BackupError(f"The backup could not be written: {fault.strerror} ({fault.filename or path}).") from None
     return _copied(path, f"{path} written, {_in_words(size)}.")
@@ -159,10 +159,10 @@ def _ours(directory: Path) -> list[tuple[datetime, Path]]:
     return sorted(found)
 
 
-def _delete_old(made: Path, now: datetime) -> None:
-    """Never the one just made, whatever the clock says."""
-    for at, path in _ours(made.parent):
-        if path != made and now - at > timedelta(days=settings.HUB_BACKUP_KEEP_DAYS):
+def _delete_old(directory: Path, now: datetime) -> None:
+    """The one just made bears the time of now, so it stays, whatever the clock says."""
+    for at, path in _ours(directory):
+        if now - at > timedelta(days=settings.HUB_BACKUP_KEEP_DAYS):
             path.unlink()
 
 

@@ -24,8 +24,7 @@ def check(archive: Archive) -> str:
     refuse_unfit(archive)
     try:
         with in_scratch(archive):
-            _check_audit(archive)
-            key = _check_key(archive)
+            key = check_restored(archive)
     except NoScratchDatabase:
         return _check_counts_alone(archive)
     manifest = archive.manifest
@@ -80,6 +79,12 @@ def table_counts() -> dict[str, int]:
             cursor.execute(f"SELECT count(*) FROM {connection.ops.quote_name(name)}")  # noqa: S608 - the database's own names
             counts[name] = int(cursor.fetchone()[0])
     return counts
+
+
+def check_restored(archive: Archive) -> str:
+    """That the audit log is whole and the hub's key opens, in the database that is connected; says so of the key."""
+    _check_audit(archive)
+    return _check_key(archive)
 
 
 def _check_audit(archive: Archive) -> None:

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 
 from hubproject import audit
 from hubproject.audit import Caller
-from hubproject.backup_check import check
+from hubproject.backup_check import check, check_restored
 from hubproject.backup_file import Archive
 from hubproject.backup_programs import BackupError
 from hubproject.restore_database import (
@@ -95,14 +95,21 @@ def restore(plan: Plan, *, by: Caller, now: datetime) -> list[str]:
     """Does it; returns lines that say what was done. Killed anywhere, it can be run again. Raises BackupError."""
     try:
         settings.HUB_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-        put_files(plan.puts)
-        aside = put_database(plan.archive, afterwards=lambda: _make_fit(plan, by=by, now=now), now=now)
+        aside = put_database(plan.archive, afterwards=lambda: _afterwards(plan, by=by, now=now), now=now)
     except (OSError, DatabaseError) as fault:
         reason = str(fault).strip().splitlines()[0]
         raise BackupError(f"The restore failed: {reason}. The database is as it was.") from None
     lines = [f"Restored: {plan.archive.manifest.hub}, as of {plan.archive.manifest.made:%Y-%m-%d %H:%M:%S} UTC."]
     lines += [f"Written: {put.line}" for put in plan.puts]
     return [*lines, *([f"The database before is kept: {aside}"] if aside else [])]
+
+
+def _afterwards(plan: Plan, *, by: Caller, now: datetime) -> None:
+    """Between the restored database and its taking the place of the old one. Where no scratch database could be
+    made, it was not looked at before."""
+    check_restored(plan.archive)
+    _make_fit(plan, by=by, now=now)
+    put_files(plan.puts)
 
 
 def _make_fit(plan: Plan, *, by: Caller, now: datetime) -> None:

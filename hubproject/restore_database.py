@@ -20,7 +20,7 @@ STILL_RUNNING = (
     "or Ctrl-C of `make run`. Tunnels stay up."
 )
 _LOCK_SECONDS = 3.0
-_SQLITE_BYTES_OF_LOG = ("-wal", "-shm")
+_ENDINGS_OF_LOG = ("-wal", "-shm")
 
 
 def put_database(archive: Archive, *, afterwards: Callable[[], None], now: datetime) -> str:
@@ -44,16 +44,23 @@ def _put_sqlite(content: bytes, now: datetime) -> str:
     connection.close()
     is_shared = path.parent.stat().st_mode & 0o020
     write_beside(path, content, path.stat().st_mode & 0o777 if path.exists() else 0o660 if is_shared else 0o600)
-    with _unused(path):
-        aside = path.with_name(f"{path.name}.{aside_name(now)}")
-        was_there = path.exists()
-        if was_there:
-            aside.hardlink_to(path)
-        for ending in _SQLITE_BYTES_OF_LOG:  # of a damaged one: it must not be taken for the new one's
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
-        staged(path).replace(path)
-        sync_directory(path.parent)
+    try:
+        with _unused(path):
+            return _swap(path, path.with_name(f"{path.name}.{aside_name(now)}"))
+    finally:
+        staged(path).unlink(missing_ok=True)
+
+
+def _swap(path: Path, aside: Path) -> str:
+    """The old one's name is there at any moment, for the one or the other."""
+    was_there = path.exists()
+    if was_there:
+        aside.hardlink_to(path)
+    for ending in _ENDINGS_OF_LOG:  # of a damaged one: it must not be taken for the new one's
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    staged(path).replace(path)
+    sync_directory(path.parent)
     return str(aside) if was_there else ""
 
 

@@ -98,14 +98,24 @@ def _settings(archive: Archive, now: datetime) -> list[Put]:
 
 def put_files(puts: list[Put]) -> None:
     """Writes them all beside their places first, so that a full disk changes nothing, and then renames each."""
-    for put in puts:
-        write_beside(put.path, put.content.encode(), put.mode)
-    for put in puts:
-        if put.aside is not None:
-            shutil.copy2(put.path, put.aside)
-            os.chown(put.aside, put.path.stat().st_uid, put.path.stat().st_gid)
-        staged(put.path).replace(put.path)
-        sync_directory(put.path.parent)
+    try:
+        for put in puts:
+            write_beside(put.path, put.content.encode(), put.mode)
+        for put in puts:
+            if put.aside is not None:
+                _keep(put.path, put.aside)
+            staged(put.path).replace(put.path)
+            sync_directory(put.path.parent)
+    finally:
+        for put in puts:
+            staged(put.path).unlink(missing_ok=True)
+
+
+def _keep(path: Path, aside: Path) -> None:
+    shutil.copy2(path, aside)
+    if os.geteuid() == 0:
+        owner = path.stat()
+        os.chown(aside, owner.st_uid, owner.st_gid)
 
 
 def staged(path: Path) -> Path:

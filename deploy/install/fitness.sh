@@ -27,7 +27,7 @@ unfit() {
 
 know_system() {
     python=python3
-    # shellcheck disable=SC1091 # the file of the machine it runs on
+    # shellcheck source=/dev/null # the file of the machine it runs on
     system=$(. /etc/os-release && echo "${ID:-unknown} ${VERSION_ID:-}")
     case $system in
         'debian 12' | 'debian 13' | 'ubuntu 24.04') ;;

@@ -175,6 +175,7 @@ PAGES = [
     Shown("api-key-made", f"{KEYS}add/", state="empty", steps=_new_key),
     Shown("api-key-revoke", KEYS, steps=_in_dialog("[data-dialog]")),
     Shown("settings", HUB),
+    Shown("settings-silent", HUB, state="silent"),
     Shown("settings-viewer", HUB, role="viewer"),
     Shown("settings-edit", f"{HUB}edit"),
     Shown("settings-edit-free", f"{HUB}edit", state="empty"),

@@ -47,6 +47,7 @@ def silent() -> None:
 
     fleet()
     AgentState.objects.update(alive_at=_now() - timedelta(minutes=4), synced_at=_now() - timedelta(minutes=4))
+    _timers(_now())
 
 
 STATES: dict[str, Callable[[], None]] = {one.__name__: one for one in (nothing, no_hub, empty, fleet, silent)}
@@ -76,6 +77,21 @@ def _traffic(now: datetime) -> None:
         TrafficSample(at=first + timedelta(minutes=n), received=int(height * 2e8), sent=int(height * 5e7 + n % 7 * 4e6))
         for n, height in enumerate(wave, 1)
     )
+
+
+def _timers(now: datetime) -> None:
+    """What failed last night."""
+    from hubproject.models import TimerReport
+    from hubproject.timer_reports import report
+
+    errand, night = TimerReport.Errand, now - timedelta(hours=7)
+    full = "The backup could not be written: No space left on device (/var/backups/wireguard-hub)."
+    report(errand.BACKUP, is_good=True, sentence="Written.", now=night - timedelta(days=1))
+    report(errand.BACKUP, is_good=False, sentence=full, now=night)
+    ends = "The certificate of hub.example.com ends in 9 days, on 2026-03-10 12:00 UTC."
+    report(errand.CERTIFICATE_CHECK, is_good=False, sentence=ends, now=night)
+    open_to = "/var/lib/wireguard-hub/database.sqlite (0666) is open to others."
+    report(errand.PERMISSIONS_CHECK, is_good=False, sentence=open_to, now=night)
 
 
 def _keys(now: datetime) -> None:

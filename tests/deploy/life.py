@@ -1,12 +1,22 @@
 """The days of a hub: installed, restarted, reloaded, rebooted, upgraded, taken off."""
 
+import inspect
 import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.deploy.machines import CHECKOUT, DOMAIN, Installed, bring_checkout, done_well, judged
+from tests.deploy.machines import (
+    CERTIFICATE,
+    CERTIFICATE_KEY,
+    CHECKOUT,
+    DOMAIN,
+    Installed,
+    bring_checkout,
+    done_well,
+    judged,
+)
 from tests.journeys.demo import PING, NotProven, Report, answers_of
 from tests.journeys.lab import Host
 
@@ -239,6 +249,7 @@ def end(hub: Installed, report: Report) -> None:
     report.check("crontab lines in place of timers", cron, hub)
     report.check("uninstall leaves nothing but data", uninstall, hub)
     report.check("with --delete-data not even that", delete_data, hub)
+    report.check("installed again with a stand-in for certbot, each step starts", by_certbot, hub)
 
 
 def wrong_key(hub: Installed) -> str:
@@ -300,9 +311,34 @@ def delete_data(hub: Installed) -> str:
     return "gone, users too"
 
 
+# An authority cannot be had in a lab: this answers as certbot does once the challenge was fetched over plain http.
+CERTBOT = f"""#!/bin/sh
+set -e
+case "$*" in
+    'certonly --non-interactive --agree-tos '*' --webroot --webroot-path /var/www/html --domain {DOMAIN}') ;;
+    *) exit 2 ;;
+esac
+mkdir -p /var/www/html/.well-known/acme-challenge /etc/letsencrypt/live/{DOMAIN}
+echo proof >/var/www/html/.well-known/acme-challenge/it
+[ "$(curl -fsS http://{DOMAIN}/.well-known/acme-challenge/it)" = proof ]
+cp {CERTIFICATE} /etc/letsencrypt/live/{DOMAIN}/fullchain.pem
+cp {CERTIFICATE_KEY} /etc/letsencrypt/live/{DOMAIN}/privkey.pem
+"""
+
+
+def by_certbot(hub: Installed) -> str:
+    """On the machine that was just cleaned: nginx serves the challenge before there is a certificate to name."""
+    hub.server.run("cat >/usr/local/bin/certbot && chmod 755 /usr/local/bin/certbot", given=CERTBOT, check=True)
+    done_well(hub.server.install("--domain", DOMAIN, "--email", "root@example.com", "--network", "10.0.1.0/24"))
+    if hub.server.health().get("status") != "ok":
+        raise NotProven(str(hub.server.health()))
+    done_well(hub.server.run("/etc/letsencrypt/renewal-hooks/deploy/wireguard-hub"))
+    return "challenge served over http, then the site with the certificate; the renewal hook reloads nginx"
+
+
 def wait_until(holds: Callable[[], bool], patience: float = 90.0) -> None:
     deadline = time.monotonic() + patience
     while not holds():
         if time.monotonic() > deadline:
-            raise NotProven(f"not within {patience:.0f} s")
+            raise NotProven(f"not within {patience:.0f} s: {inspect.getsource(holds).strip()}")
         time.sleep(0.1)

@@ -26,7 +26,7 @@ def viewer(hub):
         ("backup", "The last backup failed"),
         ("backup check", "The last backup does not restore"),
         ("audit check", "The audit log is broken"),
-        ("certificate check", "The certificate needs somebody"),
+        ("certificate check", "The certificate check failed"),
         ("permissions check", "Files of the hub are open to others"),
     ],
 )
