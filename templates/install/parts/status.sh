@@ -18,7 +18,7 @@ not_set_up() {
 
 show_endpoint() {
     local used
-    used=$(wg show "$INTERFACE" endpoints 2>/dev/null | cut -f 2)
+    used=$(wg show "$(device)" endpoints 2>/dev/null | cut -f 2)
     printf '%s' "$HUB_ENDPOINT"
     [ -z "$used" ] || [ "$used" = "$HUB_ENDPOINT" ] || printf ', now %s' "$used"
 }
