@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from tests.tokens.mac import Mac
 from tests.tokens.machine import Machine
 
 
@@ -26,6 +27,28 @@ def build(tmp_path):
 @pytest.fixture
 def machine(build):
     return build()
+
+
+@pytest.fixture
+def build_mac(tmp_path):
+    """Make Macs that are taken down at the end of the test; `prefix` is where Homebrew is."""
+    macs: list[Mac] = []
+
+    def build_one(shell="bash", prefix="opt/homebrew"):
+        place = tmp_path / str(len(macs))
+        place.mkdir()
+        kind = type("Mac", (Mac,), {"prefix": prefix})
+        macs.append(kind(place, shell))
+        return macs[-1]
+
+    yield build_one
+    for mac in macs:
+        mac.close()
+
+
+@pytest.fixture
+def mac(build_mac):
+    return build_mac()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
