@@ -12,7 +12,7 @@ device_of() {
     device=$(cat "$place/$1.name" 2>/dev/null)
     case $device in utun*[!0-9]* | utun) return 1 ;; utun*) ;; *) return 1 ;; esac
     [ -S "$place/$device.sock" ] && ifconfig "$device" >/dev/null 2>&1 || return 1
-    age=$(($(stat -f %m "$place/$device.sock" || echo 9) - $(stat -f %m "$place/$1.name" || echo 0))) 2>/dev/null
+    age=$(($(stat -f %m "$place/$device.sock" 2>/dev/null || echo 9) - $(stat -f %m "$place/$1.name" 2>/dev/null || echo 0)))
     [ "$age" -gt -2 ] && [ "$age" -lt 2 ] && printf '%s' "$device"
 }
 

@@ -36,6 +36,7 @@ show_handshake() {
 show_trouble() {
     local reason
     reason=$(find_trouble)
-    printf 'Not connected: %s.\n' "${reason:-"$INTERFACE is down; to start it, run: wireguard-hub-spoke resume"}"
+    [ -n "$reason" ] || reason="$INTERFACE is down; to start it, run: wireguard-hub-spoke resume"
+    printf 'Not connected: %s.\n' "$reason"
     exit 7
 }
