@@ -176,6 +176,7 @@ def test_dns_is_set_while_the_tunnel_is_up_and_no_longer(mac, domains, match):
     assert mac.read("record/scutil") == (
         f"d.init\nd.add ServerAddresses * 10.0.1.1 fd00::1\nd.add SupplementalMatchDomains * {match}\nset {key}\n"
     )
+    assert f"PreDown = printf 'remove {key}\\n' | scutil || true\n" in mac.read("etc/wireguard/wg0.conf")
     mac.pipe(UNINSTALL)
     assert mac.read("record/scutil").endswith(f"remove {key}\n")
     assert mac.calls("networksetup") == []
