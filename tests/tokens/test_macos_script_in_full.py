@@ -1,12 +1,14 @@
 """All further ways of the macOS script on throw-away Macs; they take minutes, so `make scripts` runs them."""
 
 import plistlib
+import re
+import shlex
 
 import pytest
 
 from tests.tokens.mac import DAEMONS, PROGRAM, SHELLS, USER, mac_script
 from tests.tokens.machine import CONNECTED, HUB_KEY, STATE_HOME, TOKEN, accepted, last_line, needs_machine
-from tests.tokens.test_linux_script import serve_script
+from tests.tokens.test_linux_script import finish, serve_script, wait_until
 from tests.tokens.test_macos_script import UNINSTALL, mode, refused
 from tokens.scripts import checked_commands, install_commands, script_sha256
 
@@ -317,6 +319,41 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(mac, brewed):
     assert ("Would install with brew: wireguard-tools\n" in done.stdout) is not brewed
     assert "Would write /etc/wireguard/wg0.conf for 10.0.1.5 and start it" in done.stdout
     assert (mac.requests(), mac.calls("brew"), mac.calls("launchctl")) == ([], [], [])
+
+
+# ---- interrupted, and started by a user
+
+
+@pytest.mark.parametrize(("signal", "code"), [("TERM", 143), ("INT", 130)])
+def test_an_interrupted_run_takes_back_what_it_made_and_can_be_run_again(mac, signal, code):
+    mac.put("record/silent-hub")
+    mac.answers(accepted(endpoint=NAMED, dns=["10.0.1.1"]))
+    mac.put("record/resolves", "ip_address: 203.0.113.1\n")
+    running = mac.start("sh", environment={"WIREGUARD_HUB_HANDSHAKE_SECONDS": "20"})
+    running.stdin.write(mac_script())
+    running.stdin.close()
+    wait_until(lambda: mac.calls("wg show"))
+    mac.run("kill", f"-{signal}", str(running.pid))
+    ended, _output, errors = finish(running)
+    assert (ended, last_line(errors)) == (code, "Stopped: Interrupted; what this run made is undone.")
+    assert not mac.has_tunnel()
+    assert list((mac.root / DAEMONS).iterdir()) == list((mac.root / "record").glob("loaded.*")) == []
+    assert not mac.exists("etc/wireguard/wg0.conf")
+    (mac.root / "record/silent-hub").unlink()
+    assert last_line(mac.run_again().stdout).startswith("Connected")
+    assert len({request["publicKey"] for request in mac.requests()}) == 1
+
+
+@pytest.mark.parametrize("place", ["/Users/Zo\u00eb O'Neil/T/", "/var/folders/zz/x_y+z/T/"])
+def test_a_user_who_may_not_become_root_is_told_how_to_finish(mac, place):
+    mac.run("sh", "-c", f"mkdir -p {shlex.quote(place)} && chmod 777 {shlex.quote(place)}")
+    mac.run("sh", "-c", "cd /record && touch calls environments gnu && chmod 666 calls environments gnu && chmod 777 .")
+    mac.put_tool("sudo", "exit 1")
+    done = mac.pipe(mac_script(), user=1777, environment={"TMPDIR": place, "HOME": place})
+    assert done.returncode == 3
+    command = re.search(r"become root and finish with: (sh /tmp/\S+/install.sh install)$", last_line(done.stderr))[1]
+    assert last_line(mac.run(*command.split()).stdout) == CONNECTED
+    assert mac.read("record/gnu") == ""
 
 
 # ---- uninstalling
