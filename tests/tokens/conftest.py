@@ -13,10 +13,10 @@ def build(tmp_path):
     """Make machines that are taken down at the end of the test."""
     machines: list[Machine] = []
 
-    def build_one(shell="dash", **options):
+    def build_one(shell="dash", kind=Machine, **options):
         place = tmp_path / str(len(machines))
         place.mkdir()
-        machines.append(Machine(place, shell, **options))
+        machines.append(kind(place, shell, **options))
         return machines[-1]
 
     yield build_one
@@ -30,20 +30,9 @@ def machine(build):
 
 
 @pytest.fixture
-def build_mac(tmp_path):
-    """Make Macs that are taken down at the end of the test; `prefix` is where Homebrew is."""
-    macs: list[Mac] = []
-
-    def build_one(shell="bash", prefix="opt/homebrew"):
-        place = tmp_path / str(len(macs))
-        place.mkdir()
-        kind = type("Mac", (Mac,), {"prefix": prefix})
-        macs.append(kind(place, shell))
-        return macs[-1]
-
-    yield build_one
-    for mac in macs:
-        mac.close()
+def build_mac(build):
+    """Make Macs; `prefix` is where Homebrew is."""
+    return lambda shell="bash", prefix="opt/homebrew": build(shell, kind=type("Mac", (Mac,), {"prefix": prefix}))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from tests.tokens.mac import DAEMONS, PROGRAM, SHELLS, USER, mac_script
+from tests.tokens.mac import DAEMONS, PROGRAM, USER, mac_script
 from tests.tokens.machine import CONNECTED, STATE_HOME, TOKEN, accepted, body_of, last_line, needs_machine
 from tests.tokens.test_linux_script import AWKS, with_awk
 from tokens.scripts import render_uninstall
@@ -33,9 +33,7 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-@pytest.mark.parametrize(
-    ("shell", "prefix"), [("bash", "opt/homebrew"), ("dash", "opt/homebrew"), ("bash", "usr/local")]
-)
+@pytest.mark.parametrize(("shell", "prefix"), [("bash", "opt/homebrew"), ("dash", "usr/local")])
 def test_one_pasted_line_connects_a_mac(build_mac, shell, prefix):
     mac = build_mac(shell, prefix)
     done = mac.pipe(mac_script())
@@ -74,7 +72,7 @@ def test_what_stands_in_a_property_list_is_escaped(mac):
     assert plistlib.loads(done.stdout.encode())["StandardOutPath"] == "/tmp/<&>/tunnel.log"
 
 
-@pytest.mark.parametrize("asked", ["sudo", "screen", "owner"])
+@pytest.mark.parametrize("asked", ["sudo", "screen"])
 def test_brew_installs_as_a_user_and_never_as_root(mac, asked):
     mac.unbrew()
     if asked == "screen":
@@ -86,9 +84,7 @@ def test_brew_installs_as_a_user_and_never_as_root(mac, asked):
     assert set(mac.read("record/became").splitlines()) == {USER}
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_without_homebrew_the_hub_hears_nothing_and_the_saved_copy_goes_on_later(build_mac, shell):
-    mac = build_mac(shell)
+def test_without_homebrew_the_hub_hears_nothing_and_the_saved_copy_goes_on_later(mac):
     mac.unbrew(brew=False)
     words = refused(mac, 5)
     assert words.startswith(
