@@ -9,8 +9,8 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables curl procps
 KERNEL_PACKAGES := $(TUNNEL_PACKAGES) linux-source-6.1 gcc libc6-dev make flex bison bc xz-utils
 TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server nginx caddy openssl systemd shellcheck strace busybox \
-    util-linux gnupg prometheus prometheus-node-exporter
-SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux mmdebstrap systemd-container
+    util-linux perl gnupg prometheus prometheus-node-exporter
+SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux perl original-awk mmdebstrap systemd-container
 
 .PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel browser guide deploy-test
 
@@ -69,7 +69,7 @@ scripts: .venv/dev ## the install scripts: cut at every byte, killed before ever
 	@deploy/packages.sh $(SCRIPT_PACKAGES)
 	@# Every test runs, whatever fails, and each of the four says what it counted. Cuts and kills go side by side.
 	@$(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_prefixes.py >.scripts-cuts.log 2>&1 & cuts=$$!; \
-	    $(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_kills.py; kills_status=$$?; \
+	    $(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_kills.py tests/tokens/test_macos_script_in_full.py; kills_status=$$?; \
 	    wait $$cuts; cuts_status=$$?; \
 	    cat .scripts-cuts.log; \
 	    $(PY) -m pytest -q -p no:cacheprovider tests/tokens -k "script or package_managers or uninstall"; slice_status=$$?; \

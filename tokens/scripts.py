@@ -25,9 +25,9 @@ class Script:
 
 SCRIPTS = {
     platform: Script(
-        template=f"{platform}.sh", uninstall_template="uninstall-linux.sh", content_type="text/x-shellscript"
+        template=f"{platform}.sh", uninstall_template=f"uninstall-{system}.sh", content_type="text/x-shellscript"
     )
-    for platform in ("linux", "proxmox")
+    for platform, system in {"linux": "linux", "macos": "macos", "proxmox": "linux"}.items()
 }
 PLATFORMS: tuple[str, ...] = tuple(SCRIPTS)
 
@@ -108,8 +108,9 @@ def _checked_command(public_url: str, token: str, platform: str, sha256: str) ->
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError("A SHA-256 is written as 64 lower-case hexadecimal digits.")
     fetch = _fetch(public_url, token, platform, f"&sha256={sha256}", options='-o "$f" ')
-    check = f'echo "{sha256}  $f" | sha256sum -c - && sh "$f"'
-    return f'(umask 077; f=$(mktemp) && {fetch} && {check}; s=$?; rm -f "$f"; exit $s)'
+    tool = "shasum -a 256" if platform == "macos" else "sha256sum"
+    check = f'echo "{sha256}  $f" | {tool} -c - && sh "$f"'
+    return f'(umask 077; f=$(mktemp "${{TMPDIR:-/tmp}}/spoke.XXXXXX") && {fetch} && {check}; s=$?; rm -f "$f"; exit $s)'
 
 
 def _fetch(public_url: str, token: str, platform: str, query: str = "", options: str = "") -> str:

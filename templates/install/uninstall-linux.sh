@@ -1,41 +1,9 @@
 #!/bin/sh
-# Takes what a WireGuard hub's install script made off this machine: tunnels, services, configuration, keys.
-# Packages stay. Exit codes: 0 done, 3 this is not root, 4 an install script is at work.
-# shellcheck disable=SC3043 # every shell this meets has 'local': dash, bash, busybox, ksh, zsh
-
-# In braces, of which a shell runs nothing before the closing one: a download that was cut short does nothing.
-{
-{% include "parts/shell.sh" %}
-{% include "parts/report.sh" %}
-{% include "parts/lock.sh" %}
+{% include "parts/uninstall_begin.sh" %}
 {% include "parts/linux_files.sh" %}
 {% include "parts/linux_service.sh" %}
 {% include "parts/linux_uninstall.sh" %}
-main() {
-    prepare_shell
-    [ "$#" -gt 0 ] || exit 2
-    is_root || refuse_without_root
-    exec </dev/null
-    # shellcheck disable=SC2046 # a list of words
-    uninstall $(list_spokes)
-}
-
-refuse_without_root() {
-    printf 'Stopped: this needs root. Run it again with: | sudo sh\n' >&2
-    exit 3
-}
-
-# Every id that a state directory or a configuration bears.
-list_spokes() {
-    {
-        ls "$STATE_HOME"
-        for file in /etc/wireguard/wg[0-9].conf; do
-            sed -n '1s/^# wireguard-hub-spoke \([0-9a-f]*\):.*/\1/p' "$file"
-        done
-    } 2>/dev/null | grep -x '[0-9a-f]\{16\}' | awk '!seen[$0]++'
-}
-}
-
+{% include "parts/uninstall_end.sh" %}
 # A cut in the last line itself leaves at most a bare `main`, which does nothing without an argument.
 set -- uninstall "$@"
 main "$@"

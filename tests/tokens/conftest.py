@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from tests.tokens.mac import Mac
 from tests.tokens.machine import Machine
 
 
@@ -12,10 +13,10 @@ def build(tmp_path):
     """Make machines that are taken down at the end of the test."""
     machines: list[Machine] = []
 
-    def build_one(shell="dash", **options):
+    def build_one(shell="dash", kind=Machine, **options):
         place = tmp_path / str(len(machines))
         place.mkdir()
-        machines.append(Machine(place, shell, **options))
+        machines.append(kind(place, shell, **options))
         return machines[-1]
 
     yield build_one
@@ -26,6 +27,17 @@ def build(tmp_path):
 @pytest.fixture
 def machine(build):
     return build()
+
+
+@pytest.fixture
+def build_mac(build):
+    """Make Macs; `prefix` is where Homebrew is."""
+    return lambda shell="bash", prefix="opt/homebrew": build(shell, kind=type("Mac", (Mac,), {"prefix": prefix}))
+
+
+@pytest.fixture
+def mac(build_mac):
+    return build_mac()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -56,7 +56,7 @@ def test_a_certificate_that_is_not_accepted_is_not_tried_again(machine):
     done = machine.pipe(linux_script())
     assert done.returncode == 6
     assert last_line(done.stderr).startswith(
-        f"Stopped: The hub's certificate was not accepted ({BAD_CERTIFICATE}): see that ca-certificates is installed"
+        f"Stopped: The hub's certificate was not accepted ({BAD_CERTIFICATE}): see that root certificates are here"
     )
     assert len(machine.calls("curl")) == 1
 

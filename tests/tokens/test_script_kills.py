@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.tokens.mac import TracedMac, mac_script
 from tests.tokens.machine import SHELLS, STATE_HOME, accepted, last_line, linux_script, needs_machine
 from tests.tokens.traced_machine import TracedMachine
 from tokens.scripts import render_uninstall
 
 pytestmark = needs_machine
-SCRIPT, UNINSTALL = linux_script(hub_endpoint="hub.example.com:51820"), render_uninstall("linux")
+NAMED = "hub.example.com:51820"
 SERVICES = {
     "dash": "systemd, on a Proxmox VE node",
     "bash": "openrc",
@@ -41,6 +42,8 @@ class Kill:
 class Victim(TracedMachine):
     """A machine on which runs are killed."""
 
+    script, uninstall_script = linux_script(hub_endpoint=NAMED), render_uninstall("linux")
+
     def build(self, services: str) -> None:
         if "systemd" in services:
             self.put("run/systemd/system/.keep")
@@ -53,7 +56,7 @@ class Victim(TracedMachine):
             self.put_tool("rc-update")
             self.put_tool("rc-service", RC_SERVICE)
         self.put_tool("getent", "echo '203.0.113.1 STREAM hub.example.com'")
-        self.answers(accepted(endpoint="hub.example.com:51820"))
+        self.answers(accepted(endpoint=NAMED))
         self.untouched = self.files()
 
     def clear(self) -> None:
@@ -90,20 +93,27 @@ class Victim(TracedMachine):
             done = self.run("sh", f"/{copies[0].relative_to(self.root)}", "resume")
         else:
             assert self.requests() == []
-            done = self.pipe(SCRIPT)
+            done = self.pipe(self.script)
         assert (done.returncode, done.stderr) == (0, "")
         assert re.match(r"(Already connected|Connected): web-1 is 10\.0\.1\.5 on wg0, ", last_line(done.stdout))
         assert {request["publicKey"] for request in self.requests()} == {self.public_key()}
 
     def public_key(self) -> str:
-        return self.run("sh", "-c", f"cat /{STATE_HOME}/*/private.key | wg pubkey").stdout.strip()
+        return self.run(
+            "sh", "-c", f"cat /{STATE_HOME}/*/private.key | PATH=$PATH:/opt/homebrew/bin wg pubkey"
+        ).stdout.strip()
 
     def uninstall(self) -> None:
-        done = self.pipe(UNINSTALL)
+        done = self.pipe(self.uninstall_script)
         assert (done.returncode, done.stderr) == (0, "")
         self.wait_until_quiet()
         assert self.differences() == {}
-        assert not [path.name for path in (self.root / "record").glob("link.*")]
+        assert not [
+            path.name for path in (self.root / "record").iterdir() if path.name.startswith(("link.", "loaded."))
+        ]
+
+    def lose_tunnel(self) -> None:
+        self.run("sh", "-c", "rm -f /record/link.* /record/handshake.*")
 
     def differences(self) -> dict[str, object]:
         now = self.files()
@@ -111,13 +121,25 @@ class Victim(TracedMachine):
         return {path: now.get(path) for path in paths if now.get(path) != self.untouched.get(path)}
 
 
+class MacVictim(Victim, TracedMac):
+    """A Mac on which runs are killed."""
+
+    script, uninstall_script = mac_script(hub_endpoint=NAMED), render_uninstall("macos")
+
+    def build(self, services: str) -> None:
+        (self.root / "run/wireguard").mkdir()
+        self.put("record/resolves", "name: hub.example.com\nip_address: 203.0.113.1\n")
+        self.answers(accepted(endpoint=NAMED))
+        self.untouched = self.files()
+
+
 @pytest.fixture
 def build(tmp_path):
     """Make machines that are taken down at the end of the test."""
     machines: list[Victim] = []
 
-    def build_one(shell="dash"):
-        machines.append(Victim(tmp_path, shell))
+    def build_one(shell="dash", kind=Victim):
+        machines.append(kind(tmp_path, shell))
         machines[-1].build(SERVICES[shell])
         return machines[-1]
 
@@ -128,7 +150,7 @@ def build(tmp_path):
 
 def install_killed(machine, kill):
     machine.clear()
-    was_killed = machine.run_killed(SCRIPT, kill)
+    was_killed = machine.run_killed(machine.script, kill)
     machine.go_on()
     machine.uninstall()
     return was_killed
@@ -136,8 +158,8 @@ def install_killed(machine, kill):
 
 def uninstall_killed(machine, kill):
     machine.clear()
-    assert machine.pipe(SCRIPT).returncode == 0
-    was_killed = machine.run_killed(UNINSTALL, kill)
+    assert machine.pipe(machine.script).returncode == 0
+    was_killed = machine.run_killed(machine.uninstall_script, kill)
     machine.uninstall()
     return was_killed
 
@@ -145,8 +167,8 @@ def uninstall_killed(machine, kill):
 def resume_killed(machine, kill):
     """A tunnel that went down is brought back by a run that is killed, and then by one that is not."""
     machine.clear()
-    assert machine.pipe(SCRIPT).returncode == 0
-    machine.run("sh", "-c", "rm -f /record/link.wg0 /record/handshake.wg0")
+    assert machine.pipe(machine.script).returncode == 0
+    machine.lose_tunnel()
     (copy,) = (machine.root / STATE_HOME).glob("*/install.sh")
     was_killed = machine.run_killed(f"exec sh /{copy.relative_to(machine.root)} resume\n", kill)
     machine.go_on()
@@ -197,6 +219,21 @@ def test_a_killed_install_is_completed_and_leaves_nothing_behind(build):
 def test_what_is_killed_later_is_completed_and_leaves_nothing_behind(build, act):
     machine = build()
     assert survivors(machine, act, spread(commands_of(machine, act), 2)) == []
+
+
+def test_a_killed_install_on_a_mac_is_completed_and_leaves_nothing_behind(build):
+    machine = build("bash", MacVictim)
+    assert survivors(machine, "install", spread(commands_of(machine, "install"), 2)) == []
+
+
+@pytest.mark.scripts_full
+@pytest.mark.parametrize("act", ACTS)
+def test_a_run_killed_at_a_hundred_places_on_a_mac_is_completed_and_leaves_nothing_behind(build, act, record_property):
+    machine = build("bash", MacVictim)
+    # Every so many: a run on a Mac takes seconds, and most of its commands are those of Linux.
+    kills = spread(commands_of(machine, act) + own_calls_of(machine, act), 100)
+    record_property(f"kills of {act} on a Mac", len(kills))
+    assert len(survivors(machine, act, kills)) <= 3
 
 
 @pytest.mark.scripts_full

@@ -23,10 +23,11 @@ HOSTILE = {
 assert len(NAME) == 60
 RENDERINGS = {
     f"{platform}, {kind}": render_script(platform, script_values(**values))
-    for platform in ("linux", "proxmox")
+    for platform in ("linux", "macos", "proxmox")
     for kind, values in {"plain": {}, "hostile": HOSTILE}.items()
 }
-SERVED = {name: text.encode() for name, text in (RENDERINGS | {"uninstall": render_uninstall("linux")}).items()}
+UNINSTALLS = {"uninstall": render_uninstall("linux"), "uninstall of macos": render_uninstall("macos")}
+SERVED = {name: text.encode() for name, text in (RENDERINGS | UNINSTALLS).items()}
 # The other renderings differ from these in few words.
 EACH_ITS_OWN = ["linux, hostile", "uninstall"]
 EVERYTHING = [("dash", name) for name in SERVED] + [(s, name) for s in SHELLS for name in EACH_ITS_OWN if s != "dash"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tokens.mac import TracedMac, mac_script
 from tests.tokens.machine import SHELLS, STATE_HOME, TOKEN, last_line, linux_script, needs_machine, script_values
 from tests.tokens.traced_machine import TracedMachine
 from tokens.scripts import render_script, render_uninstall
@@ -63,7 +64,7 @@ def leaks(told, private_key):
     return sorted(name for name, secret in secrets(private_key).items() if secret in told)
 
 
-def run_everything(machine, script, **options):
+def run_everything(machine, script, platform="linux", **options):
     """Install, resume, ask for the status, uninstall; return the private key and what was seen."""
     with Watcher(machine) as watcher:
         done = machine.pipe(script, environment=LEAKY, **options)
@@ -71,10 +72,12 @@ def run_everything(machine, script, **options):
         (state,) = (path for path in (machine.root / STATE_HOME).iterdir() if path.is_dir())
         private_key = (state / "private.key").read_text().strip()
         copy = f"/{state.relative_to(machine.root)}/install.sh"
-        machine.run("sh", "-c", "rm -f /record/link.wg0 /record/handshake.wg0")
+        machine.run(
+            "sh", "-c", "rm -f /record/link.wg0 /record/handshake.wg0 /record/link.utun7 /record/handshake.utun7"
+        )
         for verb in ("resume", "status", "uninstall"):
             assert machine.run("sh", copy, verb, environment=LEAKY).returncode == 0
-        machine.pipe(render_uninstall("linux"), environment=LEAKY)
+        machine.pipe(render_uninstall(platform), environment=LEAKY)
     assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", private_key)
     assert watcher.looks > 10
     return private_key, told_by(machine, watcher)
@@ -109,6 +112,14 @@ def test_no_process_of_a_proxmox_node_shows_a_secret(build):
     private_key, told = run_everything(machine, render_script("proxmox", script_values()))
     assert b"/etc/pve/.members" in told
     assert leaks(told, private_key) == []
+
+
+def test_no_process_of_a_mac_shows_a_secret(tmp_path):
+    mac = TracedMac(tmp_path)
+    private_key, told = run_everything(mac, mac_script(), "macos")
+    assert told.count(b"wg-quick\0up") + told.count(b"wg-quick\0down") > 2
+    assert leaks(told, private_key) == []
+    mac.close()
 
 
 @pytest.mark.parametrize(("shell", "elevate"), [("dash", "sudo"), ("busybox", "doas")])

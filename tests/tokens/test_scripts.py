@@ -138,7 +138,7 @@ def test_a_printed_value_object_does_not_show_the_token():
 
 
 def test_every_platform_has_a_template_and_a_content_type():
-    assert PLATFORMS == ("linux", "proxmox")
+    assert PLATFORMS == ("linux", "macos", "proxmox")
     assert {SCRIPTS[platform].content_type for platform in PLATFORMS} == {"text/x-shellscript"}
 
 
@@ -204,7 +204,9 @@ def test_the_checked_command_names_the_checksum_to_hub_and_machine():
     command = checked_commands(URL, TOKEN, {"linux": SUM})["linux"]
     assert f"'{URL}/api/installation/script/{TOKEN}?platform=linux&sha256={SUM}'" in command
     assert f'echo "{SUM}  $f" | sha256sum -c - &&' in command
-    assert command.startswith("(umask 077; f=$(mktemp) && curl -fsS --proto '=https' -o \"$f\" ")
+    assert command.startswith(
+        '(umask 077; f=$(mktemp "${TMPDIR:-/tmp}/spoke.XXXXXX") && curl -fsS --proto \'=https\' -o "$f" '
+    )
 
 
 @pytest.mark.parametrize("checksum", ["", SUM[:-1], SUM.upper(), SUM + "\n", "$(reboot)".ljust(64, "0")])

@@ -23,7 +23,7 @@ install_spoke() {
     trap : PIPE
     prepare_run
     keep_program
-    ! have ip || check_network
+    ! sees_networks || check_network
     step 'Looking for WireGuard'
     install_packages
     [ -n "$INTERFACE" ] || check_network
@@ -60,22 +60,14 @@ tell_connection() {
 
 # Only the copy and its state are kept: the script was fetched, so its link is used up.
 try_install() {
-    local packages
     trap close_state EXIT
     prepare_run
-    ! have ip || check_network
+    ! sees_networks || check_network
     step 'Looking for WireGuard'
-    packages=$(missing_packages "$(find_manager)")
-    [ -z "$packages" ] || say "      Would install with $(find_manager || echo 'a package manager, but none is known here'): $packages"
-    ! have ip || kernel_has_wireguard || find_userspace || would_add_kernel_module
+    try_packages
     say "      Would register as $SPOKE_NAME at $CALLBACK_URL"
     say "      Would write $(config_file "${INTERFACE:-wg0}") for ${SPOKE_IP%/*} and start it, with the hub at $HUB_ENDPOINT"
     say "Nothing was changed. The install command is used up, so go on soon, as root, with: sh $COPY install"
-}
-
-would_add_kernel_module() {
-    elrepo_package >/dev/null || explain_kernel
-    say '      Would install kmod-wireguard, from ELRepo'
 }
 
 # Undoes what this run made. Keys and copy stay, so that the next run is the same registration.

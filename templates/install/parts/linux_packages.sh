@@ -125,30 +125,15 @@ os_release() {
     sed -n "s/^$1=//p" /etc/os-release 2>/dev/null | head -n 1 | tr -cd 'A-Za-z0-9._-'
 }
 
-# Another package manager at work is waited for, two minutes by default.
-patiently() {
-    local deadline told
-    deadline=$(($(seconds) + $(seconds_setting "${WIREGUARD_HUB_LOCK_SECONDS-}" 120)))
-    told=''
-    until keep_output "$@"; do
-        grep -qiw -e lock -e locked -e lock-frontend "$STATE/packages.log" || return 1
-        [ "$(seconds)" -lt "$deadline" ] || return 1
-        [ -n "$told" ] || say '      Another package manager is at work; waiting for it.'
-        told=yes
-        nap 1
-    done
+# What a dry run says.
+try_packages() {
+    local packages
+    packages=$(missing_packages "$(find_manager)")
+    [ -z "$packages" ] || say "      Would install with $(find_manager || echo 'a package manager, but none is known here'): $packages"
+    ! have ip || kernel_has_wireguard || find_userspace || would_add_kernel_module
 }
 
-keep_output() {
-    local status
-    "$@" >"$STATE/packages.log" 2>&1
-    status=$?
-    cat "$STATE/packages.log" >>"$LOG" 2>/dev/null
-    return "$status"
-}
-
-# What the manager itself says is wrong, in brackets.
-package_trouble() {
-    grep -i -e '^E: ' -e error -e lock "$STATE/packages.log" 2>/dev/null | head -n 1 | tr -cd '\040-\176' | cut -c 1-200 |
-        sed 's/..*/ (&)/'
+would_add_kernel_module() {
+    elrepo_package >/dev/null || explain_kernel
+    say '      Would install kmod-wireguard, from ELRepo'
 }

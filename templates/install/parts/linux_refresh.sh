@@ -10,13 +10,6 @@ keep_refreshing() {
     fi
 }
 
-endpoint_host() {
-    local host
-    host=${HUB_ENDPOINT%:*}
-    host=${host#'['}
-    printf '%s' "${host%']'}"
-}
-
 refresh_by_systemd() {
     { publish "$(unit_file service)" print_service && publish "$(unit_file timer)" print_timer &&
         quietly systemctl daemon-reload && quietly systemctl enable --now "wireguard-hub-spoke-$ID.timer"; } ||
@@ -50,3 +43,8 @@ print_cron_line() {
 }
 
 print_periodic() { printf '#!/bin/sh\n%s\nexec /bin/sh %s/install.sh refresh\n' "$(mark_of "$ID")" "$STATE"; }
+
+# Its endpoint could not be looked up, mostly because the machine started before its network.
+restart_if_failed() {
+    ! { have systemctl && systemctl is-failed --quiet "wg-quick@$INTERFACE"; } || systemctl restart "wg-quick@$INTERFACE"
+}

@@ -1,8 +1,4 @@
-WAS_UP=''
-
-start_tunnel() {
-    ! link_exists "$INTERFACE" || WAS_UP=yes
-    run_tunnel || not_started
+tell_restart() {
     [ "$MANAGER" != none ] ||
         say "      Nothing here starts services: after a restart of this machine, run: wg-quick up $INTERFACE"
 }
@@ -31,12 +27,6 @@ run_tunnel() {
 
 # A link that no service has made is in its way.
 insist() { quietly "$@" || { link_exists "$INTERFACE" && take_link_down && quietly "$@"; }; }
-
-not_started() {
-    local reason
-    reason=$(find_trouble)
-    stop 7 "This machine is registered, but $INTERFACE did not start${reason:+: $reason}."
-}
 
 # The service has to be told which program stands in for the kernel.
 keep_userspace() {

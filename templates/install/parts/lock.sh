@@ -20,7 +20,4 @@ take_lock() {
 # A process id alone may long belong to somebody else.
 is_running() { [ "$(started_at "${1%-*}")" = "${1#*-}" ]; }
 
-# The 22nd field of stat; the second may hold blanks and ends at the last parenthesis.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
-
 release_lock() { [ -z "$LOCK" ] || rm -f "$LOCK"; }

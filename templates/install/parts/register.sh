@@ -76,7 +76,7 @@ certificate_hint() {
     if [ "$(date +%Y)" -lt 2025 ]; then
         printf 'the clock of this machine says %s, set it right' "$(date -u +%Y-%m-%d)"
     else
-        printf 'see that ca-certificates is installed, that the clock is right (%s), and that no proxy changes certificates' \
+        printf 'see that root certificates are here (Linux: ca-certificates), that the clock is right (%s), and that no proxy changes certificates' \
             "$(date -u +%Y-%m-%d)"
     fi
 }

@@ -2,7 +2,8 @@
 prepare_shell() {
     set -u
     umask 077
-    PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
+    # Homebrew has its tools in one of the last two.
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/opt/homebrew/bin:/usr/local/bin
     LC_ALL=C
     export PATH LC_ALL
 }

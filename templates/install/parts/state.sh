@@ -1,6 +1,6 @@
 # One directory for each token, so that keys and copy of an earlier run are found again and never mixed with another's.
 find_state() {
-    ID=$(printf '%s' "$TOKEN" | sha256sum | cut -c 1-16)
+    ID=$(printf '%s' "$TOKEN" | sha256 | cut -c 1-16)
     STATE=$STATE_HOME/$ID
 }
 

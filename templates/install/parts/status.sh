@@ -18,7 +18,7 @@ not_set_up() {
 
 show_endpoint() {
     local used
-    used=$(wg show "$INTERFACE" endpoints 2>/dev/null | cut -f 2)
+    used=$(wg show "$(device)" endpoints 2>/dev/null | cut -f 2)
     printf '%s' "$HUB_ENDPOINT"
     [ -z "$used" ] || [ "$used" = "$HUB_ENDPOINT" ] || printf ', now %s' "$used"
 }
@@ -36,6 +36,7 @@ show_handshake() {
 show_trouble() {
     local reason
     reason=$(find_trouble)
-    printf 'Not connected: %s.\n' "${reason:-"$INTERFACE is down; to start it, run: wireguard-hub-spoke resume"}"
+    [ -n "$reason" ] || reason="$INTERFACE is down; to start it, run: wireguard-hub-spoke resume"
+    printf 'Not connected: %s.\n' "$reason"
     exit 7
 }

@@ -30,17 +30,13 @@ find_trouble_inside() {
 
 # An address is its own; nothing when the name is unknown.
 addresses_of() {
-    if is_address "$1"; then
-        printf '%s\n' "$1"
-    else
-        { getent ahosts "$1" || getent hosts "$1"; } 2>/dev/null | awk '!seen[$1]++ { print $1 }'
-    fi
+    if is_address "$1"; then printf '%s\n' "$1"; else look_up "$1"; fi
 }
 
 has_way_to() {
     local address
     for address in $(addresses_of "$1"); do
-        ! ip route get "$address" >/dev/null 2>&1 || return 0
+        ! has_route "$address" || return 0
     done
     return 1
 }

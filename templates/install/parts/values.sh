@@ -1,7 +1,7 @@
 # A variable that came with the environment would stay exported, and every child could read the token there.
 unset PLATFORM TOKEN HUB_ENDPOINT HUB_PUBLIC_KEY SPOKE_NAME SPOKE_IP SPOKE_IP6 NETWORK_CIDR NETWORK_CIDR6 DNS_SERVERS
 unset CALLBACK_URL PERSISTENT_KEEPALIVE
-# shellcheck disable=SC1003,SC1112,SC2016 # whatever stands in these quotes is meant as it is
+# shellcheck disable=SC1003,SC1112,SC2016,SC2034 # what stands in these quotes is meant as it is; not all read all
 {
     PLATFORM={{ platform|sh }}
     TOKEN={{ token|sh }}

@@ -1,6 +1,6 @@
 # When the hub was last heard, in seconds since 1970; 0 for never.
 last_handshake() {
-    wg show "$INTERFACE" latest-handshakes 2>/dev/null | awk -v newest=0 '$2 > newest { newest = $2 } END { print newest "" }'
+    wg show "$(device)" latest-handshakes 2>/dev/null | awk -v newest=0 '$2 > newest { newest = $2 } END { print newest "" }'
 }
 
 # A live tunnel shakes hands at least every three minutes.
@@ -19,14 +19,14 @@ hub_address() {
 
 # ping_hub BYTES: whether a packet with so much in it goes to the hub through the tunnel and back. Without ping the
 # handshake has to do.
-ping_hub() { ! have ping || ping -c 1 -W 2 -s "$1" -I "$INTERFACE" "$(hub_address)" >/dev/null 2>&1; }
+ping_hub() { ! have ping || ping_once "$1" "$(hub_address)"; }
 
 # The largest packets the tunnel takes, less their headers; one may get lost.
 passes_large_packets() { ping_hub "$((MTU - 28))" || ping_hub "$((MTU - 28))"; }
 
 # What our configuration says, with the whole truth about it: heard, and packets of any size come back.
 is_connected() {
-    { have wg && have ip && find_own_interface && link_exists "$INTERFACE" && read_config; } || return 1
+    { have wg && sees_networks && find_own_interface && link_exists "$INTERFACE" && read_config; } || return 1
     is_heard && ping_hub 56 && passes_large_packets
 }
 

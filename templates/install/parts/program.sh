@@ -2,10 +2,13 @@
 keep_program() {
     if [ -e "$PROGRAM" ] && ! is_program_ours; then
         say "      $PROGRAM belongs to somebody else; instead, use: sh $COPY"
-    elif ! { [ -d "${PROGRAM%/*}" ] && publish "$PROGRAM" print_program && chmod 755 "$PROGRAM"; } 2>/dev/null; then
+    elif ! { make_program_directory && publish "$PROGRAM" print_program && chmod 755 "$PROGRAM"; } 2>/dev/null; then
         say "      $PROGRAM could not be written; instead, use: sh $COPY"
     fi
 }
+
+# It is shared, so it goes with the last spoke.
+make_program_directory() { (STATE=$STATE_HOME && make_directory "${PROGRAM%/*}"); }
 
 print_program() {
     printf '#!/bin/sh\n%s\n' "$(mark_of program)"
