@@ -57,11 +57,12 @@
         param(
             [string] $Value
         )
-        if ($Value -cnotmatch '\A(.+):([0-9]+)\z') { return $false }
-        $endpointHost = $Matches[1]
-        if (-not (Test-Number $Matches[2] 65535)) { return $false }
-        if ($endpointHost -cmatch '\A\[(.+)\]\z') { return (Test-IPv6 $Matches[1]) }
-        Test-Domain $endpointHost
+        $place = $Value.LastIndexOf(':')
+        if ($place -lt 1) { return $false }
+        $name = $Value.Substring(0, $place)
+        if (-not (Test-Number ($Value.Substring($place + 1)) 65535)) { return $false }
+        if ($name -cmatch '\A\[.+\]\z') { return (Test-IPv6 ($name.Trim('[', ']'))) }
+        Test-Domain $name
     }
 
     function Test-Key {

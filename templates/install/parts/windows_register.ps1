@@ -78,6 +78,7 @@
             $count = $reader.ReadBlock($buffer, 0, $buffer.Length)
             $Spoke.Body = -join $buffer[0..([Math]::Max($count - 1, 0))]
             $Spoke.HubTime = $Response.Headers['Date']
+            $Spoke.OwnTime = Get-Now
             $Spoke.Status = [int] $Response.StatusCode
             $Spoke.Trouble = 'status ' + $Spoke.Status
         } catch {

@@ -91,12 +91,12 @@
         'the tunnel is new; look again in a moment'
     }
 
-    # How far this machine's clock is off by the hub's last answer; more than a minute counts.
+    # How far this machine's clock was off by the hub's last answer; more than a minute counts.
     function Get-ClockTrouble {
         if (-not $Spoke.HubTime) { return '' }
         $theirs = [DateTimeOffset]::Parse($Spoke.HubTime, [System.Globalization.CultureInfo]::InvariantCulture).ToUnixTimeSeconds()
-        $offset = (Get-Now) - $theirs
-        if ($offset -gt 180) { return ([string] $offset + ' seconds ahead') }
+        $offset = $Spoke.OwnTime - $theirs
+        if ($offset -gt 60) { return ([string] $offset + ' seconds ahead') }
         if ($offset -lt -60) { return ([string] (-$offset) + ' seconds behind') }
         ''
     }
