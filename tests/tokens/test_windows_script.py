@@ -422,7 +422,9 @@ def test_a_window_that_the_script_was_pasted_into_stays_open():
     for root in (TREES["install"], TREES["uninstall"]):
         for node in find(root, "flow_control_statement"):
             if text_of(node).startswith("exit"):
-                assert "$PSCommandPath -and -not $Text" in text_of(node.parent.parent.parent)
+                block = node.parent.parent
+                assert (block.type, block.parent.type) == ("statement_block", "if_statement")
+                assert "$PSCommandPath -and -not $Text" in text_of(block.parent)
 
 
 # ---- secrets
