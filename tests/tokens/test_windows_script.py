@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from django.test import Client
 
 from tests.tokens.machine import script_values
 from tests.tokens.powershell_tree import (
@@ -486,6 +487,12 @@ def test_the_commands_name_the_platform_and_the_token():
 def test_the_checksum_that_is_issued_is_what_get_file_hash_shows():
     assert script_sha256(INSTALL) == script_sha256(render_script("windows", script_values()))
     assert len(base64.b16decode(script_sha256(INSTALL).upper())) == 32
+
+
+def test_anyone_may_fetch_the_uninstall_script():
+    answer = Client().get("/api/installation/uninstall?platform=windows")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain")
+    assert answer.content.decode() == UNINSTALL
 
 
 def test_the_uninstall_script_holds_no_value():
