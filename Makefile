@@ -69,7 +69,7 @@ scripts: .venv/dev ## the install scripts: cut at every byte, killed before ever
 	@deploy/packages.sh $(SCRIPT_PACKAGES)
 	@# Every test runs, whatever fails, and each of the four says what it counted. Cuts and kills go side by side.
 	@$(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_prefixes.py >.scripts-cuts.log 2>&1 & cuts=$$!; \
-	    $(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_kills.py tests/tokens/test_macos_script_in_full.py; kills_status=$$?; \
+	    $(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_kills.py tests/tokens/test_macos_script_in_full.py tests/tokens/test_windows_script.py; kills_status=$$?; \
 	    wait $$cuts; cuts_status=$$?; \
 	    cat .scripts-cuts.log; \
 	    $(PY) -m pytest -q -p no:cacheprovider tests/tokens -k "script or package_managers or uninstall"; slice_status=$$?; \

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.template import Engine
 
+from tokens.powershell import windows_checked_command, windows_command
 from tokens.quoting import sh_quote
 
 
@@ -23,11 +24,12 @@ class Script:
     content_type: str
 
 
+_SHELL = "text/x-shellscript"
 SCRIPTS = {
-    platform: Script(
-        template=f"{platform}.sh", uninstall_template=f"uninstall-{system}.sh", content_type="text/x-shellscript"
-    )
-    for platform, system in {"linux": "linux", "macos": "macos", "proxmox": "linux"}.items()
+    "linux": Script(template="linux.sh", uninstall_template="uninstall-linux.sh", content_type=_SHELL),
+    "macos": Script(template="macos.sh", uninstall_template="uninstall-macos.sh", content_type=_SHELL),
+    "windows": Script(template="windows.ps1", uninstall_template="uninstall-windows.ps1", content_type="text/plain"),
+    "proxmox": Script(template="proxmox.sh", uninstall_template="uninstall-linux.sh", content_type=_SHELL),
 }
 PLATFORMS: tuple[str, ...] = tuple(SCRIPTS)
 
@@ -93,7 +95,7 @@ def script_sha256(text: str) -> str:
 
 def install_commands(public_url: str, token: str) -> dict[str, str]:
     """Return, per platform, the one line to paste on the machine."""
-    return {platform: f"{_fetch(public_url, token, platform)} | sh" for platform in PLATFORMS}
+    return {platform: _command(public_url, token, platform) for platform in PLATFORMS}
 
 
 def checked_commands(public_url: str, token: str, sha256_by_platform: dict[str, str]) -> dict[str, str]:
@@ -104,9 +106,17 @@ def checked_commands(public_url: str, token: str, sha256_by_platform: dict[str, 
     }
 
 
+def _command(public_url: str, token: str, platform: str) -> str:
+    if platform == "windows":
+        return windows_command(_url(public_url, token, platform))
+    return f"{_fetch(public_url, token, platform)} | sh"
+
+
 def _checked_command(public_url: str, token: str, platform: str, sha256: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError("A SHA-256 is written as 64 lower-case hexadecimal digits.")
+    if platform == "windows":
+        return windows_checked_command(_url(public_url, token, platform) + f"&sha256={sha256}", sha256)
     fetch = _fetch(public_url, token, platform, f"&sha256={sha256}", options='-o "$f" ')
     tool = "shasum -a 256" if platform == "macos" else "sha256sum"
     check = f'echo "{sha256}  $f" | {tool} -c - && sh "$f"'
@@ -114,6 +124,10 @@ def _checked_command(public_url: str, token: str, platform: str, sha256: str) ->
 
 
 def _fetch(public_url: str, token: str, platform: str, query: str = "", options: str = "") -> str:
-    url = f"{public_url.rstrip('/')}/api/installation/script/{token}?platform={platform}{query}"
+    url = _url(public_url, token, platform) + query
     scheme = "http" if urlsplit(public_url).scheme == "http" else "https"
     return f"curl -fsS --proto '={scheme}' {options}{sh_quote(url)}"
+
+
+def _url(public_url: str, token: str, platform: str) -> str:
+    return f"{public_url.rstrip('/')}/api/installation/script/{token}?platform={platform}"

@@ -12,6 +12,7 @@ PLANNED = {
 # Not run there, and why.
 ELSEWHERE = {
     "spoke by hand": "names one spoke's interface; `uninstall` does the same, and is tried on whole systems",
+    "mac by hand": "wants a Mac",
     "prometheus": "wants Prometheus' packages from the network; the rules and the scrape are tried with a real one",
     "one request": "follows a request whose number stands in the line; what the lines hold is tried by tests of logs",
     "slow minute": "the same",

@@ -19,7 +19,7 @@ def test_every_planned_block_is_run_by_the_deploy_test():
 
 
 def test_no_block_is_of_another_kind():
-    assert set(re.findall(r"^```(\w*)$", RUNBOOK.read_text(), re.MULTILINE)) <= {"sh", "ini", ""}
+    assert set(re.findall(r"^```(\w*)$", RUNBOOK.read_text(), re.MULTILINE)) <= {"sh", "ini", "powershell", ""}
 
 
 def test_every_command_of_the_hub_that_the_runbook_names_exists():

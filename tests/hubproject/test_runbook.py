@@ -5,13 +5,14 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RUNBOOK = (REPOSITORY / "deploy/README.md").read_text()
-SCRIPTS = "\n".join(path.read_text() for path in sorted((REPOSITORY / "templates/install").rglob("*.sh")))
+SOURCES = [*sorted((REPOSITORY / "templates/install").rglob("*.*")), REPOSITORY / "tokens/powershell.py"]
+SCRIPTS = "\n".join(path.read_text() for path in SOURCES)
 STOPS = RUNBOOK.split("### When a run stops", 1)[1].split("###", 1)[0]
 ROWS = re.findall(r"^\| ([\d, ]+) \| (.+?) \| ", STOPS, re.MULTILINE)
 
 
 def test_every_exit_code_of_the_scripts_is_explained() -> None:
-    used = set(re.findall(r"\b(?:stop|exit|roll_back) (\d+)\b", SCRIPTS)) - {"0"}
+    used = set(re.findall(r"\b(?:stop|exit|roll_back|Stop-Run|Code =) (\d+)\b", SCRIPTS)) - {"0"}
     assert used <= {code for codes, _ in ROWS for code in codes.split(", ")}
 
 

@@ -252,6 +252,14 @@ def test_an_installer_is_served_whatever_it_calls_itself(hub, agent):
     assert fetch(issue(), **{"User-Agent": agent, "Accept": "*/*"}).status_code == 200
 
 
+def test_powershell_gets_its_script_as_plain_text_byte_for_byte(hub):
+    issued = issue()
+    answer = fetch(issued, f"platform=windows&sha256={issued.script_sha256['windows']}", **{"User-Agent": POWERSHELL})
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain")
+    assert answer.content.isascii()
+    assert hashlib.sha256(answer.content).hexdigest() == issued.script_sha256["windows"]
+
+
 # --- The very script ----------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ SOURCES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rg
 URL = "https://hub.example.com"
 TOKEN = "Kd8jD_s9fN2mPlqR6tV8wX0yZ5aB3cE7gH4iJ-abcde"
 SUM = "0123456789abcdef" * 4
+SHELL_PLATFORMS = [platform for platform in PLATFORMS if SCRIPTS[platform].template.endswith(".sh")]
 HOSTILE = "a'b $(touch /tmp/x) `id` \" \\ \u201cq\u201d \u540d {{ token }} {% now 'Y' %} END_OF_SPOKE_SCRIPT"
 
 
@@ -73,7 +74,7 @@ def test_templates_hold_nothing_but_text_values_and_includes(source):
 def test_values_stand_only_in_assignments(source):
     lines = [line for line in (TEMPLATES / source).read_text().splitlines() if "{{" in line]
     for line in lines:
-        assert re.fullmatch(r' *[A-Z_]+6?=\{\{ [a-z_]+6?(\|join:" ")?\|sh \}\}', line), line
+        assert re.fullmatch(r' *([A-Z_]+6?=|[A-Za-z]+6? = )\{\{ [a-z_]+6?(\|join:" ")?\|(sh|ps) \}\}', line), line
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -138,8 +139,10 @@ def test_a_printed_value_object_does_not_show_the_token():
 
 
 def test_every_platform_has_a_template_and_a_content_type():
-    assert PLATFORMS == ("linux", "macos", "proxmox")
-    assert {SCRIPTS[platform].content_type for platform in PLATFORMS} == {"text/x-shellscript"}
+    assert PLATFORMS == ("linux", "macos", "windows", "proxmox")
+    types = {platform: script.content_type for platform, script in SCRIPTS.items()}
+    assert types.pop("windows") == "text/plain"
+    assert set(types.values()) == {"text/x-shellscript"}
 
 
 def test_the_checksum_is_that_of_the_served_bytes():
@@ -151,7 +154,7 @@ def test_the_checksum_is_that_of_the_served_bytes():
 # ---- the shape of the text
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("platform", SHELL_PLATFORMS)
 def test_the_last_line_calls_main_and_all_before_it_only_defines(platform):
     text = render_script(platform, script_values())
     *_, before, last = text.splitlines()
@@ -164,7 +167,7 @@ def test_the_last_line_calls_main_and_all_before_it_only_defines(platform):
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("platform", SHELL_PLATFORMS)
 @pytest.mark.parametrize("name", ["web-1", HOSTILE], ids=["plain", "hostile"])
 def test_shellcheck_finds_nothing_to_say(name, platform, tmp_path):
     text = render_script(platform, script_values(spoke_name=name, token=name))
@@ -176,7 +179,7 @@ def test_shellcheck_finds_nothing_to_say(name, platform, tmp_path):
     assert (found.returncode, found.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("platform", SHELL_PLATFORMS)
 @pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
 def test_every_shell_accepts_the_grammar(shell, platform):
     text = render_script(platform, script_values(spoke_name=HOSTILE))
