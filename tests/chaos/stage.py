@@ -61,7 +61,8 @@ class Service:
 
     def end(self) -> None:
         self._is_kept.clear()
-        self.process.send_signal(signal.SIGTERM)
+        for pid in self.pids()[:1]:
+            os.kill(pid, signal.SIGTERM)
         try:
             self.process.wait(25)
         except subprocess.TimeoutExpired:
@@ -143,6 +144,11 @@ class Stage(HubMachine):
         control = f"{newest_binaries()}/pg_ctl -D {PG}/data -w -m immediate -l {PG}/log -o '{options}' {word}"
         self.host.run(["su", "postgres", "-s", "/bin/sh", "-c", control], cwd="/", check=True)
 
+    def postgres_back(self) -> None:
+        """Starts it where it has ended by itself."""
+        if self.host.run([newest_binaries() / "pg_isready", "-q", "-h", PG]).returncode == 2:
+            self.postgres("start")
+
     def start(self) -> None:
         """Agent and web; returns when the hub is well."""
         self.services["agent"] = Service(self, [sys.executable, "manage.py", "hub_agent"])
@@ -222,13 +228,17 @@ class Stage(HubMachine):
 
 
 @contextmanager
-def stage(engine: str = "sqlite", *, calm: int = 0, **settings: str) -> Iterator[Stage]:
-    """A hub that is well, in a lab of its own."""
+def stage(
+    engine: str = "sqlite", *, calm: int = 0, prepare: Callable[[Stage], None] | None = None, **settings: str
+) -> Iterator[Stage]:
+    """A hub that is well, in a lab of its own; `prepare` is done before it starts."""
     if engine == "postgresql":
         postgres_mould()  # before the lab's machines take their copy of /tmp
     with Lab() as lab:
         hub = Stage(lab, engine, **settings)
         try:
+            if prepare:
+                prepare(hub)
             hub.start()
             if calm:
                 hub.registrations_in_calm(calm)
@@ -267,8 +277,8 @@ def _ending(found: dict[str, Any]) -> Ending:
 def _figures(requests: Sequence[Request]) -> str:
     unanswered = sum(request.status == NO_ANSWER for request in requests)
     refused = sum(request.status == 503 for request in requests)
-    created = sum(request.act == "register" and request.status == 201 for request in requests)
-    return f"{len(requests)} requests ({unanswered} without an answer, {refused} 503), {created} registrations"
+    made = {request.body["spokeId"] for request in requests if request.act == "register" and request.is_done}
+    return f"{len(requests)} requests ({unanswered} without an answer, {refused} 503), {len(made)} registrations"
 
 
 def on_both(scenario: Callable[[str], str]) -> str:

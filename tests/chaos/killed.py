@@ -1,0 +1,26 @@
+"""SIGKILL to web and agent at random moments of an enrolment load."""
+
+import random
+import time
+
+from tests.chaos.stage import WORKERS, stage
+
+
+def at_random_moments(engine: str, *, kills: int = 100, seed: int | None = None) -> str:
+    """Workers, the whole of web, the agent: whoever the dice name, also while it is still starting."""
+    seed = random.randrange(10**6) if seed is None else seed
+    dice = random.Random(seed)
+    with stage(engine, calm=6) as hub:
+        hub.crowd(seed=seed, pause=0.2)
+        for _ in range(kills):
+            time.sleep(dice.uniform(0.05, 1.2))
+            if dice.random() < 0.4:
+                hub.services["agent"].kill()
+            elif (number := dice.randint(0, WORKERS)) == 0:
+                hub.services["web"].kill()
+            else:
+                hub.services["web"].kill_one(number)
+        try:
+            return f"{kills} kills (seed {seed}): {hub.verdict()}"
+        except AssertionError as problem:
+            raise AssertionError(f"seed {seed}: {problem}") from None
