@@ -64,11 +64,11 @@ def _is_well() -> bool:
 def wait_until_converged(seconds: float) -> float | None:
     """How long it took; None when it never came."""
     began = time.monotonic()
-    while (took := time.monotonic() - began) < seconds:
-        if is_converged():
-            return took
+    while not is_converged():
+        if time.monotonic() - began > seconds:
+            return None
         time.sleep(0.1)
-    return None
+    return time.monotonic() - began
 
 
 def ending(converged_seconds: float | None) -> dict[str, Any]:

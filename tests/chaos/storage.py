@@ -22,10 +22,14 @@ def locked(seconds: Sequence[float] = (10, 60)) -> str:
         hub.crowd(pause=0.5)
         time.sleep(2)
         for span in seconds:
-            holder = [sys.executable, "-c", _LOCKED, str(hub.home / "database.sqlite"), str(span)]
-            hub.host.run(holder, timeout=span + 70, check=True)
+            lock(hub, span)
             time.sleep(3 if span != seconds[-1] else 0)
         return f"locked for {' and '.join(f'{span:g}' for span in seconds)} s: {hub.verdict()}"
+
+
+def lock(hub: Stage, seconds: float) -> None:
+    holder = [sys.executable, "-c", _LOCKED, str(hub.home / "database.sqlite"), str(seconds)]
+    hub.host.run(holder, timeout=seconds + 70, check=True)
 
 
 def disk_full(engine: str, *, seconds: float = 12) -> str:

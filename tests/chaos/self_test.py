@@ -1,0 +1,39 @@
+"""Whether the harness sees anything: the product with one promise broken must fail a short scenario, by that name."""
+
+import time
+
+from tests.chaos.stage import PromisesBroken, stage
+from tests.chaos.storage import lock
+
+# What is broken, and the promise that has to be reported.
+BROKEN = {
+    "address-reuse": "no address twice",
+    "lost-wakeup": "applied at once",
+    "double-redeem": "no token used twice",
+    "early-201": "no 201 lost",
+    "leaked-lease": "no lease leaked",
+    "deaf-removal": "removed stays removed",
+    "crash": "no 5xx but 503",
+}
+
+
+def every_broken_promise() -> str:
+    for broken in BROKEN:
+        is_seen(broken)
+    return f"{len(BROKEN)} broken promises, each seen by its name: {', '.join(BROKEN)}"
+
+
+def is_seen(broken: str, *, seconds: float = 4) -> None:
+    with stage(DJANGO_SETTINGS_MODULE="tests.chaos.broken", BROKEN=broken) as hub:
+        hub.registrations_in_calm()
+        hub.crowd(pause=0.1, patience=30)
+        time.sleep(seconds / 2)
+        if broken == "crash":
+            lock(hub, 12)
+        time.sleep(seconds / 2)
+        try:
+            said = hub.verdict(seconds=12)
+        except PromisesBroken as problem:
+            assert BROKEN[broken] in problem.promises, f"{broken} was seen as something else: {problem}"
+        else:
+            raise AssertionError(f"{broken} was not seen: {said}")
