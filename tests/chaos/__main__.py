@@ -5,7 +5,21 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.chaos import drift, idle, takeover, watched
+from tests.chaos import (
+    burst,
+    clocks,
+    cut_off,
+    drift,
+    failing_wg,
+    idle,
+    killed,
+    postgres_away,
+    self_test,
+    storage,
+    takeover,
+    watched,
+)
+from tests.chaos.stage import on_both
 from tests.postgres import throw_away_server
 
 
@@ -25,6 +39,16 @@ SCENARIOS: dict[str, Callable[[], str]] = {
     "drift": drift.twenty_times_each,
     "takeover": takeover.twenty_tries,
     "takeover-postgresql": lambda: on_postgres(takeover.twenty_tries),
+    "killed": lambda: on_both(killed.at_random_moments),
+    "locked": storage.locked,
+    "disk-full": lambda: on_both(storage.disk_full),
+    "fsync": storage.fsync_fails,
+    "postgresql-away": postgres_away.away,
+    "cut-off": lambda: on_both(cut_off.four_times),
+    "clocks": lambda: on_both(clocks.moved),
+    "burst": lambda: on_both(burst.of_tokens),
+    "failing-wg": lambda: on_both(failing_wg.half_of_the_time),
+    "self-test": self_test.every_broken_promise,
 }
 
 

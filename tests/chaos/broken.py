@@ -1,4 +1,4 @@
-"""The product with one promise broken on purpose, as settings: BROKEN names which. `self_test` proves that it is seen."""
+"""The product with one promise broken on purpose, as settings; BROKEN names which. `self_test` proves it is seen."""
 
 import os
 import threading

@@ -88,9 +88,10 @@ class Client:
             self._register(name, secret, key)
             return
         answer = self._register(name, secret, key)
-        if "spokeId" not in answer:
-            return
-        spoke = answer["spokeId"]
+        if "spokeId" in answer:
+            self._life_as_spoke(name, secret, key, answer["spokeId"])
+
+    def _life_as_spoke(self, name: str, secret: str, key: str, spoke: str) -> None:
         status = ("GET", f"/api/spoke/{spoke}/status")
         self._persist("status", name, *status, spoke=spoke)
         if self._happens(0.3):

@@ -38,7 +38,9 @@ _seen: Counter[bytes] = Counter()
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
         body = await reader.readexactly(length)
         times = _seen[hashlib.sha256(body).digest()] if body else TIMES
         _seen[hashlib.sha256(body).digest()] += 1

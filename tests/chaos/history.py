@@ -5,8 +5,9 @@ first is over before the second begins; a request without an answer may have had
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 NO_ANSWER = 0
@@ -117,6 +118,8 @@ class History:
     with_moved_clocks: bool = False
     # Registrations that began in here had an agent in good health, and nobody else's crowd to wait behind.
     calm: Sequence[tuple[float, float]] = ()
+    # Keys of peers that the scenario wrote into the database itself, without a spoke.
+    planted: Collection[str] = ()
 
 
 def violations(history: History, ending: Ending) -> list[Violation]:
@@ -124,6 +127,7 @@ def violations(history: History, ending: Ending) -> list[Violation]:
     return [
         *_answers(history),
         *_issued(history, ending),
+        *_names(history, ending),
         *_registered(history, ending),
         *_registrations_hold(history),
         *_tokens_used_once(history),
@@ -131,7 +135,7 @@ def violations(history: History, ending: Ending) -> list[Violation]:
         *_read_what_was_written(history),
         *_addresses(history, ending),
         *_leases(ending),
-        *_interface(ending),
+        *_interface(history, ending),
         *_audit(ending),
         *_convergence(history, ending),
     ]
@@ -157,6 +161,9 @@ def _issued(history: History, ending: Ending) -> Iterator[Violation]:
                 yield Violation("no 201 lost", f"the token of {request.name} is not in the database")
             elif row.address != _told_address(request):
                 yield Violation("no 201 lost", f"{request.name} was told {_told_address(request)}, not {row.address}")
+
+
+def _names(history: History, ending: Ending) -> Iterator[Violation]:
     asked: set[str] = set()
     for request in _of(history, "issue"):
         if request.status == 409 and request.name not in asked:
@@ -280,23 +287,27 @@ def _read_what_was_written(history: History) -> Iterator[Violation]:
 
 def _addresses(history: History, ending: Ending) -> Iterator[Violation]:
     """No address is surely held by two at any time, nor leased twice in the end."""
+    for address, spans in ({} if history.with_moved_clocks else _held(history)).items():
+        spans.sort()
+        for (_, until, one), (begins, _, other) in pairwise(spans):
+            if begins < until:
+                yield Violation("no address twice", f"{address} was {one}'s when {other} got it")
+    for address, count in Counter(ending.peers.values()).items():
+        if count > 1:
+            yield Violation("no address twice", f"{count} live peers have {address}")
+
+
+def _held(history: History) -> dict[str, list[tuple[float, float, str]]]:
+    """By address, since when and until when it was surely held, and by whom."""
     let_go: dict[str, float] = {}
     for request in _of(history, "revoke", "remove", "reissue"):
         token = request.replaces if request.act == "reissue" else request.token
         let_go[token] = min(let_go.get(token, FOREVER), request.began)
     held: defaultdict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for request in _of(history, "issue", "reissue"):
-        if request.is_done and not history.with_moved_clocks:
-            until = let_go.get(request.token, FOREVER)
-            held[_told_address(request)].append((request.ended, until, request.name))
-    for address, spans in held.items():
-        spans.sort()
-        for (_, until, one), (begins, _, other) in zip(spans, spans[1:], strict=False):
-            if begins < until:
-                yield Violation("no address twice", f"{address} was {one}'s when {other} got it")
-    for address, count in Counter(address for address in ending.peers.values()).items():
-        if count > 1:
-            yield Violation("no address twice", f"{count} live peers have {address}")
+        if request.is_done:
+            held[_told_address(request)].append((request.ended, let_go.get(request.token, FOREVER), request.name))
+    return held
 
 
 def _leases(ending: Ending) -> Iterator[Violation]:
@@ -319,7 +330,7 @@ def _leases(ending: Ending) -> Iterator[Violation]:
 # --- Database, interface, log ---------------------------------------------------------------------------------------
 
 
-def _interface(ending: Ending) -> Iterator[Violation]:
+def _interface(history: History, ending: Ending) -> Iterator[Violation]:
     for key in ending.peers.keys() - ending.interface.keys():
         yield Violation("interface is database", f"{key[:8]}… is wanted and not there")
     for key in ending.interface.keys() - ending.peers.keys():
@@ -327,7 +338,7 @@ def _interface(ending: Ending) -> Iterator[Violation]:
     for key in ending.interface.keys() & ending.peers.keys():
         if ending.interface[key] != ending.peers[key]:
             yield Violation("interface is database", f"{key[:8]}… has {ending.interface[key]}, not {ending.peers[key]}")
-    wanted = {spoke.key for spoke in ending.spokes if not spoke.is_removed}
+    wanted = {spoke.key for spoke in ending.spokes if not spoke.is_removed} | set(history.planted)
     for key in wanted ^ ending.peers.keys():
         yield Violation("interface is database", f"{key[:8]}… is a peer without a spoke, or a spoke without its peer")
 
@@ -380,7 +391,7 @@ def _first_by(
 
 
 def _told_address(request: Request) -> str:
-    told = request.body["token"] if "token" in request.body else request.body
+    told = request.body.get("token", request.body)
     return str(told["allowedIPs"][0]).partition("/")[0]
 
 

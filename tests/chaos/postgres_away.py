@@ -34,4 +34,6 @@ def away(*, seconds: float = 8, restarts: int = 3) -> str:
         name = hub.settings["DATABASE_URL"].rpartition("/")[2]
         hog = hub.host.run([sys.executable, "-c", _HOG, PG, name, str(seconds)], check=True)
         assert int(hog.stdout) > 20, hog.stdout
-        return f"stopped for {seconds:g} s, {restarts} restarts, {hog.stdout.strip()} connections taken: {hub.verdict()}"
+        return (
+            f"stopped for {seconds:g} s, {restarts} restarts, {hog.stdout.strip()} connections taken: {hub.verdict()}"
+        )

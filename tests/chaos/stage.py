@@ -139,12 +139,15 @@ class Stage(HubMachine):
         self.engine = engine
         self.home = Path(self.settings["HUB_DATA_DIR"])
         self.settings |= {"HUB_WORKERS": str(WORKERS), "REDIS_URL": "unix:///run/redis.sock"} | settings
-        self.host.start(["redis-server", "--port", "0", "--unixsocket", "/run/redis.sock", "--save", "", "--dir", "/run"])
+        self.host.start(
+            ["redis-server", "--port", "0", "--unixsocket", "/run/redis.sock", "--save", "", "--dir", "/run"]
+        )
         if engine == "postgresql":
             self._move_in(postgres_mould())
         self.services: dict[str, Service] = {}
         self.crowds: list[Process] = []
         self.calm: list[tuple[float, float]] = []
+        self.planted: list[str] = []
         self._over = threading.Event()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
 
@@ -167,7 +170,7 @@ class Stage(HubMachine):
 
     def postgres_back(self) -> None:
         """Starts it where it has ended by itself."""
-        if self.host.run([newest_binaries() / "pg_isready", "-q", "-h", PG]).returncode == 2:
+        if self.host.run([f"{newest_binaries()}/pg_isready", "-q", "-h", PG]).returncode == 2:
             self.postgres("start")
 
     def start(self) -> None:
@@ -176,9 +179,8 @@ class Stage(HubMachine):
         gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:hubproject.gunicorn_conf"]
         self.services["web"] = Service(self, gunicorn)
         self._keeper.start()
-        self.host.run(
-            f"until curl -s {self.settings['HUB_PUBLIC_URL']}/api/healthz | grep -q '\"status\":\"ok\"'; do sleep 0.1; done"
-        )
+        health = f"{self.settings['HUB_PUBLIC_URL']}/api/healthz"
+        self.host.run(f'until curl -s {health} | grep -q \'"status":"ok"\'; do sleep 0.1; done', check=True)
 
     def _keep(self) -> None:
         while not self._over.wait(0.2):
@@ -224,6 +226,11 @@ class Stage(HubMachine):
         self.finish(self.crowd(kind="calm", clients=1, lives=lives), gently=False)
         self.calm.append((began, time.monotonic()))
 
+    def plant(self, peers: Sequence[tuple[str, str]]) -> None:
+        """Peers without spokes: public keys with their allowed-ips."""
+        self.want_peers(peers)
+        self.planted += [key for key, _ in peers]
+
     # --- Judging --------------------------------------------------------------------------------------------------
 
     def verdict(self, *, with_moved_clocks: bool = False, seconds: float = 60.0) -> str:
@@ -237,12 +244,14 @@ class Stage(HubMachine):
         found = self._look(f"{CONVERGED_WITHIN_SECONDS if converged is not None else 0}")
         found["converged_seconds"] = None if found["converged_seconds"] is None else converged
         requests = self.requests()
-        if broken := violations(History(requests, with_moved_clocks, self.calm), _ending(found)):
+        if broken := violations(History(requests, with_moved_clocks, self.calm, self.planted), _ending(found)):
             raise PromisesBroken(broken, self.complaints())
         return f"{_figures(requests)}, {len(found['peers'])} peers, converged in {converged:.1f} s"
 
     def _look(self, *words: str) -> dict[str, Any]:
-        looked = self.host.run([sys.executable, "-m", "tests.chaos.ending", *words], env=self.settings, timeout=_PATIENCE)
+        looked = self.host.run(
+            [sys.executable, "-m", "tests.chaos.ending", *words], env=self.settings, timeout=_PATIENCE
+        )
         assert looked.returncode == 0, looked.stderr[-2000:] + self.complaints()
         return dict(json.loads(looked.stdout))
 
