@@ -70,6 +70,7 @@ def test_its_last_use_is_noted_at_most_once_a_minute(hub, clock):
     assert noted == [0, 0, 0, 60, 60, 120]
 
 
+@pytest.mark.django_db(transaction=True)  # as in a request, where nothing is around it that a failure would undo
 def test_a_key_still_opens_the_door_while_its_use_cannot_be_noted(hub):
     def is_full(execute, sql, params, many, context):
         if sql.startswith("UPDATE"):
