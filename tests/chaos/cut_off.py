@@ -18,7 +18,7 @@ TIMES = 4
 _PORT = 9000
 
 
-def four_times(engine: str, *, lives: int = 15) -> str:
+def four_times(engine: str, *, lives: int = 5) -> str:
     with stage(engine, calm=6) as hub:
         proxy = hub.host.start([sys.executable, "-m", "tests.chaos.cut_off", str(_PORT), HUB, "8000"])
         hub.host.run(f"until curl -s -o /dev/null http://{HUB}:{_PORT}/api/healthz; do sleep 0.1; done")

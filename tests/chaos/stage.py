@@ -207,7 +207,10 @@ class Stage(HubMachine):
             if gently:
                 crowd.send_signal(signal.SIGTERM)
         for crowd in crowds or self.crowds:
-            crowd.wait(seconds)
+            try:
+                crowd.wait(seconds)
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"clients got no answer within {seconds:g} s\n{self.complaints()}") from None
             assert crowd.returncode == 0, crowd.complaints()[-2000:]
 
     def requests(self) -> list[Request]:

@@ -64,7 +64,7 @@ def _move_to_small_disk(hub: Stage) -> None:
         hub.postgres("start")
 
 
-def fsync_fails(numbers: Sequence[int] = (1, 2, 3, 4, 6, 9), *, seconds: float = 4) -> str:
+def fsync_fails(numbers: Sequence[int] = (1, 2, 3, 5, 8), *, seconds: float = 3.5) -> str:
     """For each n: every third fsync from the n-th on gives EIO, and the n-th one kills, in web and agent at once."""
     with stage(calm=6) as hub:
         hub.crowd(pause=0.2)
