@@ -1,4 +1,4 @@
-"""Ten thousand tokens at once (on PostgreSQL a quarter of that), issued with several API keys, while machines register."""
+"""Ten thousand tokens at once, on PostgreSQL a quarter of that, issued with several keys while machines register."""
 
 import sys
 

@@ -81,9 +81,11 @@ class Service:
 
     def kill(self) -> None:
         """All of it at once."""
+        process = self.process  # before the next one takes its place
         for pid in reversed(self.pids()):
             _kill(pid)
-        self.process.wait(10)
+        if self.process is process:
+            process.wait(30)
 
     def pids(self) -> list[int]:
         """Its own processes, the first one first; the programs that it runs for a moment are left out."""
