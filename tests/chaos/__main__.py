@@ -1,6 +1,7 @@
-"""`make chaos`: what heals, how soon, and who never notices. One module a scenario; `ONLY=drift` runs one."""
+"""`make chaos`: what heals, how soon, who never notices, and that no promise breaks. `ONLY=drift` runs one scenario."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -63,7 +64,7 @@ def fails(name: str, scenario: Callable[[], str]) -> bool:
     started = time.monotonic()
     try:
         line, verdict = scenario(), "ok  "
-    except AssertionError as problem:
+    except (AssertionError, subprocess.SubprocessError) as problem:
         line, verdict = str(problem), "FAIL"
     print(f"{verdict} {name}: {line} ({time.monotonic() - started:.0f} s)", flush=True)
     return verdict == "FAIL"
