@@ -12,7 +12,7 @@ from statistics import median
 from typing import NamedTuple
 
 from tests.chaos.machine import new_peers
-from tests.chaos.stage import Service, Stage, stage
+from tests.chaos.stage import Stage, stage
 
 PEERS = 2000
 EVERY_SECONDS = 10.0
@@ -82,15 +82,16 @@ def _line(sample: Sample) -> str:
 
 
 def _sample(hub: Stage) -> Sample:
-    web, agent = hub.services["web"], hub.services["agent"]
-    pids = [*web.pids(), *agent.pids()]
+    # Of the agent without the programs that it is about to become for a moment.
+    web, agent = hub.services["web"].pids(), hub.services["agent"].pids()[:1]
+    pids = [*web, *agent]
     log = hub.host.run(f"stat -c %s {hub.home}/database.sqlite-wal 2>/dev/null || echo 0").stdout
     descriptors = sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)  # noqa: PTH208
     return Sample(_memory(web), _memory(agent), descriptors, _zombies(pids), int(log) / 2**20)
 
 
-def _memory(service: Service) -> float:
-    return sum(_kib(pid) for pid in service.pids()) / 1024
+def _memory(pids: Sequence[int]) -> float:
+    return sum(map(_kib, pids)) / 1024
 
 
 def _kib(pid: int) -> int:
