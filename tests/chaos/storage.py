@@ -64,18 +64,20 @@ def _move_to_small_disk(hub: Stage) -> None:
         hub.postgres("start")
 
 
-def fsync_fails(numbers: Sequence[int] = (1, 2, 3, 5, 8), *, seconds: float = 3.5) -> str:
+def fsync_fails(numbers: Sequence[int] = (1, 2, 3, 5, 8), *, seconds: float = 9) -> str:
     """For each n: every third fsync from the n-th on gives EIO, and the n-th one kills, in web and agent at once."""
     with stage(calm=6) as hub:
         hub.crowd(pause=0.2)
         for number in numbers:
             for fate in (f"error=EIO:when={number}+3", f"signal=SIGKILL:when={number}"):
                 _inject(hub, fate)
-                time.sleep(seconds)
+                hub.wait_for_answers(25, most_seconds=seconds)
         deaths = sum(service.starts for service in hub.services.values()) - 2 - 4 * len(numbers)
         for service in hub.services.values():
             service.restart_under()
+        refused = sum(request.status == 503 for request in hub.requests())
         assert deaths > 0, "nobody was killed, so this proves nothing"
+        assert refused > 0, "nobody was told of an error, so this proves nothing"
         return f"EIO and SIGKILL at fsync {', '.join(map(str, numbers))} ({deaths} deaths): {hub.verdict()}"
 
 
