@@ -10,9 +10,10 @@ TUNNEL_PACKAGES := wireguard-tools wireguard-go iproute2 iputils-ping nftables c
 KERNEL_PACKAGES := $(TUNNEL_PACKAGES) linux-source-6.1 gcc libc6-dev make flex bison bc xz-utils
 TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server nginx caddy openssl systemd shellcheck strace busybox \
     util-linux perl gnupg prometheus prometheus-node-exporter
+CHAOS_PACKAGES := $(TEST_PACKAGES) faketime
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux perl original-awk mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel browser guide deploy-test
+.PHONY: help setup demo run test check prove scripts schema lock clean chaos soak kernel browser guide deploy-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -77,9 +78,14 @@ scripts: .venv/dev ## the install scripts: cut at every byte, killed before ever
 	    echo "scripts: cuts $$cuts_status, kills $$kills_status, scripts on stand-ins $$slice_status, whole systems $$real_status (0 is passed)"; \
 	    test "$$cuts_status$$kills_status$$slice_status$$real_status" = 0000
 
-chaos: .venv/dev ## drift, takeovers and enrolments under watch at full size: what heals, and who never notices
-	@deploy/packages.sh $(TEST_PACKAGES)
+chaos: .venv/dev ## everything around the hub fails, and no promise may break: kills, disks, databases, clocks; ONLY=name for one
+	@deploy/packages.sh $(CHAOS_PACKAGES)
 	@$(PY) -m tests.chaos $(ONLY)
+
+MINUTES ?= 60
+soak: .venv/dev ## MINUTES=60 of enrolments and removals with 2 000 peers: memory, descriptors and logs must not grow
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@$(PY) -m tests.chaos.soak $(MINUTES)
 
 kernel: .venv/dev ## tunnels over the kernel's own WireGuard, in a Linux that runs as a program (Debian 12; built once, 15 min)
 	@deploy/packages.sh $(KERNEL_PACKAGES)

@@ -116,7 +116,8 @@ class DatabaseUnavailable(HubError):
     status = 503
     code = "DATABASE_UNAVAILABLE"
     sentence = "The database does not answer at the moment."
-    recovery_hint = "Nothing was changed. Try again in a few seconds."
+    # Never that nothing was changed: who loses the database while it commits cannot know.
+    recovery_hint = "Try again in a few seconds. That does no harm, should the first time have worked after all."
     headers = {"Retry-After": "5"}
 
 

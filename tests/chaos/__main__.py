@@ -1,11 +1,26 @@
-"""`make chaos`: what heals, how soon, and who never notices. One module a scenario; `ONLY=drift` runs one."""
+"""`make chaos`: what heals, how soon, who never notices, and that no promise breaks. `ONLY=drift` runs one scenario."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 
-from tests.chaos import drift, idle, takeover, watched
+from tests.chaos import (
+    burst,
+    clocks,
+    cut_off,
+    drift,
+    failing_wg,
+    idle,
+    killed,
+    postgres_away,
+    self_test,
+    storage,
+    takeover,
+    watched,
+)
+from tests.chaos.stage import on_both
 from tests.postgres import throw_away_server
 
 
@@ -25,6 +40,16 @@ SCENARIOS: dict[str, Callable[[], str]] = {
     "drift": drift.twenty_times_each,
     "takeover": takeover.twenty_tries,
     "takeover-postgresql": lambda: on_postgres(takeover.twenty_tries),
+    "killed": lambda: on_both(killed.at_random_moments),
+    "locked": storage.locked,
+    "disk-full": lambda: on_both(storage.disk_full),
+    "fsync": storage.fsync_fails,
+    "postgresql-away": postgres_away.away,
+    "cut-off": lambda: on_both(cut_off.four_times),
+    "clocks": lambda: on_both(clocks.moved),
+    "burst": lambda: on_both(burst.of_tokens),
+    "failing-wg": lambda: on_both(failing_wg.half_of_the_time),
+    "self-test": self_test.every_broken_promise,
 }
 
 
@@ -39,7 +64,7 @@ def fails(name: str, scenario: Callable[[], str]) -> bool:
     started = time.monotonic()
     try:
         line, verdict = scenario(), "ok  "
-    except AssertionError as problem:
+    except (AssertionError, subprocess.SubprocessError) as problem:
         line, verdict = str(problem), "FAIL"
     print(f"{verdict} {name}: {line} ({time.monotonic() - started:.0f} s)", flush=True)
     return verdict == "FAIL"

@@ -102,10 +102,10 @@ def lost(ping: Process) -> int:
     return max(answered) - len(answered)
 
 
-def new_peers(count: int) -> list[tuple[str, str]]:
-    """So many peers from 10.0.4.0 on."""
+def new_peers(count: int, *, start: int = 4) -> list[tuple[str, str]]:
+    """So many peers, from 10.0.`start`.1 on."""
     keys = [public_key_of(generate_private_key()) for _ in range(count)]
-    return [(key, f"10.0.{4 + number // 250}.{number % 250 + 1}/32") for number, key in enumerate(keys)]
+    return [(key, f"10.0.{start + number // 250}.{number % 250 + 1}/32") for number, key in enumerate(keys)]
 
 
 def cpu_seconds(process: Process) -> float:

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.chaos import drift, idle, takeover, watched
+from tests.chaos import drift, idle, self_test, takeover, watched
 from tests.chaos.drift import KINDS
 from tests.journeys.conftest import needs_root
 
@@ -40,3 +40,9 @@ def test_an_idle_agent_costs_next_to_nothing():
 @pytest.mark.django_db
 def test_a_standby_takes_over_from_an_agent_that_is_killed_and_from_one_that_is_stopped():
     takeover.handed_over([signal.SIGKILL, signal.SIGSTOP])
+
+
+@pytest.mark.journey
+@needs_root
+def test_a_hub_that_lets_a_token_be_used_twice_is_found_out_by_what_its_clients_were_told():
+    self_test.is_seen_soon("double-redeem")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -68,6 +68,27 @@ def test_its_last_use_is_noted_at_most_once_a_minute(hub, clock):
         use(secret)
         noted.append((ApiKey.objects.get().last_used_at - NOW).total_seconds())
     assert noted == [0, 0, 0, 60, 60, 120]
+
+
+@pytest.mark.django_db(transaction=True)  # as in a request, where nothing is around it that a failure would undo
+def test_a_key_still_opens_the_door_while_its_use_cannot_be_noted(hub):
+    def is_full(execute, sql, params, many, context):
+        if sql.startswith("UPDATE"):
+            raise OperationalError("database or disk is full")
+        return execute(sql, params, many, context)
+
+    secret = make()
+    with connection.execute_wrapper(is_full):
+        assert use(secret).status_code == 200
+    assert ApiKey.objects.get().last_used_at is None
+
+
+def test_its_last_use_is_noted_anew_once_the_clock_was_set_back(hub, clock):
+    secret = make()
+    for moment in (NOW + timedelta(days=2), NOW):
+        clock.move_to(moment)
+        use(secret)
+    assert ApiKey.objects.get().last_used_at == NOW
 
 
 def test_a_refused_key_is_not_noted_as_used(hub):
