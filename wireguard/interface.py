@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wireguard.backends import Backend, BackendError, InterfaceMissing, LinkState, setconf_seconds
 from wireguard.configtext import Difference, WantedInterface, WantedPeer, setconf_text
 from wireguard.drift import Drift, Kind, peer_drift, repair_of
-from wireguard.dump import SeenInterface, parse_dump
+from wireguard.dump import DumpReader, SeenInterface
 from wireguard.firewall import REMOVAL_TEXT, WantedFirewall, ruleset_text
 from wireguard.keys import public_key_of
 
@@ -49,7 +49,7 @@ class Repair:
 
 
 class WireGuardService:
-    """Brings the interface up, changes its peers, and says what it sees. Keeps nothing but what nft listed.
+    """Brings the interface up, changes its peers, and says what it sees. Keeps nothing but what nft and wg listed last.
 
     Every method may raise BackendError (or its kinds InterfaceMissing, BackendUnavailable); what was done
     until then stays, and the same call again finishes it. `may_write` is called with the seconds that a change
@@ -59,6 +59,7 @@ class WireGuardService:
     def __init__(self, backend: Backend, *, may_write: Callable[[float], object] = float) -> None:
         self._backend = backend
         self._may_write = may_write
+        self._dumps = DumpReader()
         self._firewall: WantedFirewall | None = None
         self._applied_firewall: str | None = None
         # Looking and applying go on in different threads; a table must not be seen before it is known.
@@ -134,7 +135,7 @@ class WireGuardService:
 
     def observe(self, name: str) -> SeenInterface:
         """What the interface holds now; DumpError (a ValueError) when `wg` printed something else."""
-        return parse_dump(self._backend.dump(name))
+        return self._dumps.read(self._backend.dump(name))
 
     def look(self, interface: WantedInterface) -> Look:
         """What the interface holds and what is wrong with it. The firewall is right while nft lists it as it did after

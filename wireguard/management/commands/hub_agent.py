@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
-from wireguard.agent import Agent
+from wireguard.agent import Agent, keep_garbage_collection_rare
 from wireguard.wakeup import wakeup_for_database
 
 
@@ -28,6 +28,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         backend = import_string(settings.HUB_WIREGUARD_BACKEND)()
         agent = Agent(backend, wakeup_for_database(), stop)
+        keep_garbage_collection_rare()
         if not (once or down):
             agent.run()
         elif problem := agent.run_once() if once else agent.take_down():
