@@ -11,7 +11,7 @@ KERNEL_PACKAGES := $(TUNNEL_PACKAGES) linux-source-6.1 gcc libc6-dev make flex b
 TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server shellcheck strace busybox util-linux
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove scripts schema lock clean chaos kernel browser guide
+.PHONY: help setup demo run test check prove scripts schema lock clean chaos bench bench-peers kernel browser guide
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -80,6 +80,14 @@ chaos: .venv/dev ## drift, takeovers and enrolments under watch at full size: wh
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(PY) -m tests.chaos $(ONLY)
 
+bench: .venv/dev ## what this costs, as ratios of runs in turns, on SQLite and PostgreSQL; ONLY=look SIZES=100,1000 ENGINE=sqlite; 20 min
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES)) $(if $(ENGINE),--engine $(ENGINE))
+
+bench-peers: .venv/dev ## 8 clients enrol 300 machines while 200 live spokes shake hands: nobody is hurt, and what it costs
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@$(PY) -m tests.benchmarks.peers $(if $(ENGINE),--engine $(ENGINE))
+
 kernel: .venv/dev ## tunnels over the kernel's own WireGuard, in a Linux that runs as a program (Debian 12; built once, 15 min)
 	@deploy/packages.sh $(KERNEL_PACKAGES)
 	@nice $(PY) -m tests.kernel $(ONLY)
@@ -101,4 +109,4 @@ lock: .venv/bin/pip ## renew both lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what was built here; the data directory stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* .second-lane.log .scripts-cuts.log
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks .coverage* .second-lane.log .scripts-cuts.log
