@@ -68,8 +68,9 @@ def run(command: Sequence[str], url: str) -> int:
 @contextlib.contextmanager
 def throw_away_server(*, durable: bool = False) -> Iterator[str]:
     """A running server's DATABASE_URL. `durable`: it commits as one in production does, for measurements."""
-    # In /tmp whatever TMPDIR says: the path of a socket has room for 107 bytes. What is durable needs a real disk.
-    home = Path(tempfile.mkdtemp(prefix="hub-pg-", dir="/var/tmp" if durable else "/tmp"))
+    # In /tmp whatever TMPDIR says: the path of a socket has room for 107 bytes. What is durable needs a real disk, and
+    # the machines of a lab, which reach it by its socket, have a /tmp of their own.
+    home = Path(tempfile.mkdtemp(prefix="hub-pg-", dir="/var/cache" if durable else "/tmp"))
     try:
         identity = _unprivileged(home)
         programs = newest_binaries()

@@ -62,6 +62,7 @@ class WireGuardService:
         self._dumps = DumpReader()
         self._firewall: WantedFirewall | None = None
         self._applied_firewall: str | None = None
+        self._listed_at: int | None = None  # the generation of all tables at which ours was as applied
         # Looking and applying go on in different threads; a table must not be seen before it is known.
         self._table_lock = threading.Lock()
 
@@ -179,7 +180,7 @@ class WireGuardService:
             self._writable().delete_interface(name)
         self._writable().set_forwarding(name, versions=())
         self._writable().load_ruleset(REMOVAL_TEXT)
-        self._firewall = self._applied_firewall = None
+        self._firewall = self._applied_firewall = self._listed_at = None
 
     def _writable(self, seconds: float = WRITE_SECONDS) -> Backend:
         """The backend, after whoever is in charge has agreed to a change that may take so long."""
@@ -203,14 +204,23 @@ class WireGuardService:
         self._writable().link_up(name)
 
     def _load_table(self, firewall: WantedFirewall) -> None:
-        self._firewall = None
+        self._firewall = self._listed_at = None
         with self._table_lock:
             self._writable().load_ruleset(ruleset_text(firewall))
+            generation = self._backend.ruleset_generation()
             self._applied_firewall = self._backend.firewall_table()
+            self._listed_at = generation
 
     def _is_table_right(self) -> bool:
+        """With thousands of nodes a listing costs more than all the rest of a look, and mostly nothing has changed."""
         with self._table_lock:
-            return self._applied_firewall is not None and self._backend.firewall_table() == self._applied_firewall
+            generation = self._backend.ruleset_generation()
+            if generation is not None and generation == self._listed_at:
+                return True
+            is_right = self._applied_firewall is not None and self._backend.firewall_table() == self._applied_firewall
+            # Asked for before it was listed: whatever changed since is seen next time.
+            self._listed_at = generation if is_right else None
+            return is_right
 
     def _forward_as(self, firewall: WantedFirewall) -> None:
         self._writable().set_forwarding(firewall.interface, versions=firewall.forwarded_versions)

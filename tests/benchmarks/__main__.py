@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.benchmarks.measure import rounded
 from tests.benchmarks.rows import ROWS, Figure, Plan
-from tests.benchmarks.stage import ENGINES, Ground
+from tests.benchmarks.stage import ENGINES, Ground, clean_up_when_ended
 
 
 def as_json(figure: Figure, engine: str) -> str:
@@ -64,4 +64,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    clean_up_when_ended()
     sys.exit(main(sys.argv[1:]))

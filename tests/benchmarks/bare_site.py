@@ -9,6 +9,9 @@ from rest_framework.views import APIView
 
 
 class BareView(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+
     def post(self, request: Request) -> Response:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("INSERT INTO bare (given) VALUES (%s)", [str(request.data)])

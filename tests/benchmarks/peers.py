@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.benchmarks.measure import costs, cpu_seconds, rounded
 from tests.benchmarks.servant import Servant
-from tests.benchmarks.stage import ENGINES, SQLITE, Ground, Stage
+from tests.benchmarks.stage import ENGINES, SQLITE, Ground, Stage, clean_up_when_ended
 from tests.journeys.lab import Host
 from wireguard.keys import generate_private_key, public_key_of
 
@@ -146,4 +146,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    clean_up_when_ended()
     sys.exit(main(sys.argv[1:]))

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,12 @@ AGENT = (sys.executable, "manage.py", "hub_agent")
 GUNICORN = (sys.executable, "-m", "gunicorn", "--config")
 SQLITE, POSTGRESQL = ENGINES = ("sqlite", "postgresql")
 PROCESSES = {"web": "gunicorn", "agent": "hub_agent", "tunnel": "wireguard-go"}
+
+
+def clean_up_when_ended() -> None:
+    """Whatever asks us to end, hosts and servers are taken down."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 class Ground:
