@@ -13,7 +13,7 @@ TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server nginx caddy
 CHAOS_PACKAGES := $(TEST_PACKAGES) faketime
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux perl original-awk mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove scripts schema lock clean chaos soak kernel browser guide deploy-test
+.PHONY: help setup demo run test check prove scripts schema lock clean chaos soak bench bench-peers kernel browser guide deploy-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -87,6 +87,14 @@ soak: .venv/dev ## MINUTES=60 of enrolments and removals with 2 000 peers: memor
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(PY) -m tests.chaos.soak $(MINUTES)
 
+bench: .venv/dev ## what this costs, as ratios of runs in turns, on SQLite and PostgreSQL; ONLY=look SIZES=100,1000 ENGINE=sqlite; 20 min
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES)) $(if $(ENGINE),--engine $(ENGINE))
+
+bench-peers: .venv/dev ## 8 clients enrol 300 machines while 200 live spokes shake hands: nobody is hurt, and what it costs
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@$(PY) -m tests.benchmarks.peers $(if $(ENGINE),--engine $(ENGINE))
+
 kernel: .venv/dev ## tunnels over the kernel's own WireGuard, in a Linux that runs as a program (Debian 12; built once, 15 min)
 	@deploy/packages.sh $(KERNEL_PACKAGES)
 	@nice $(PY) -m tests.kernel $(ONLY)
@@ -112,4 +120,4 @@ lock: .venv/bin/pip ## renew both lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what was built here; the data directory stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* .second-lane.log .scripts-cuts.log
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks .coverage* .second-lane.log .scripts-cuts.log

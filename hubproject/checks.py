@@ -7,7 +7,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
 
-@register()
+@register("hub")
 def settings_are_sane(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """hub.E001 and up: settings that could only end in a refusal later, or in something unsafe."""
     found: list[CheckMessage] = []
@@ -34,7 +34,7 @@ def settings_are_sane(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-@register()
+@register("hub")
 def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """hub.E004 and up: what Django only warns of in `check --deploy`, and only who thinks of asking."""
     found: list[CheckMessage] = []

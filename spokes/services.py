@@ -17,7 +17,7 @@ from spokes.errors import PublicKeyInUse, SpokeNotFound
 from spokes.models import OperatingSystem, Spoke
 from tokens.errors import TokenAlreadyUsed, TokenRefused
 from tokens.leases import release_lease
-from tokens.models import InstallationToken
+from tokens.models import InstallationToken, State
 from tokens.services import check_format, find_token, record_refusal, redeem_token
 from wireguard.errors import InvalidPublicKey
 from wireguard.keys import InvalidKeyError, check_public_key
@@ -78,7 +78,9 @@ def register_spoke(*, secret: str, public_key: str, machine: Machine, by: Caller
         with transaction.atomic():
             hub = lock_hub()
             row = find_token(secret)
-            known = Spoke.objects.with_status(now).filter(token=row).first()
+            # Only a token that was redeemed has a spoke; that one is asked for with all that an answer says of it.
+            is_redeemed = row.state == State.REDEEMED
+            known = Spoke.objects.with_status(now).filter(token=row).first() if is_redeemed else None
             spoke = known or _new_spoke(hub, row, public_key, machine, by=by, now=now)
             if known:
                 _check_replay(known, public_key)

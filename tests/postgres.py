@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ BINARIES = Path("/usr/lib/postgresql")
 OWNER = "hub"
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
-# Nothing here has to survive a power cut.
-CARELESS = {"fsync": "off", "full_page_writes": "off", "listen_addresses": "", "max_connections": "200"}
+COMMON = {"listen_addresses": "", "max_connections": "200"}
+# In tests nothing has to survive a power cut.
+CARELESS = COMMON | {"fsync": "off", "full_page_writes": "off"}
 
 
 class Stopped(BaseException):
@@ -65,10 +66,11 @@ def run(command: Sequence[str], url: str) -> int:
 
 
 @contextlib.contextmanager
-def throw_away_server() -> Iterator[str]:
-    """A running server's DATABASE_URL."""
-    # In /tmp whatever TMPDIR says: the path of a socket has room for 107 bytes.
-    home = Path(tempfile.mkdtemp(prefix="hub-pg-", dir="/tmp"))
+def throw_away_server(*, durable: bool = False) -> Iterator[str]:
+    """A running server's DATABASE_URL. `durable`: it commits as one in production does, for measurements."""
+    # In /tmp whatever TMPDIR says: the path of a socket has room for 107 bytes. What is durable needs a real disk, and
+    # the machines of a lab, which reach it by its socket, have a /tmp of their own.
+    home = Path(tempfile.mkdtemp(prefix="hub-pg-", dir="/var/cache" if durable else "/tmp"))
     try:
         identity = _unprivileged(home)
         programs = newest_binaries()
@@ -82,7 +84,7 @@ def throw_away_server() -> Iterator[str]:
             OWNER,
         ]
         _quietly([*initdb, "-D", home / "data"], identity)
-        with _running(programs, home, identity):
+        with _running(programs, home, identity, COMMON if durable else CARELESS):
             _quietly([programs / "createdb", "-h", home, "-U", OWNER, "hub"], identity)
             # Two slashes: django-environ takes a path as the directory of the socket and the database's name.
             yield f"postgres://{OWNER}@/{home}/hub"
@@ -115,8 +117,8 @@ def _quietly(command: Sequence[str | Path], identity: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _running(programs: Path, home: Path, identity: dict[str, Any]) -> Iterator[None]:
-    options = [f"--{name}={value}" for name, value in CARELESS.items()]
+def _running(programs: Path, home: Path, identity: dict[str, Any], settings: Mapping[str, str]) -> Iterator[None]:
+    options = [f"--{name}={value}" for name, value in settings.items()]
     command = [programs / "postgres", "-D", home / "data", "-k", home, *options]
     with (home / "log").open("w") as log:
         # A group of its own, so that Ctrl-C reaches the command and not the server under it.

@@ -3,6 +3,7 @@
 It keeps nothing that it could not read again: killed at any instant, the next start compares and puts right.
 """
 
+import gc
 import logging
 import threading
 import time
@@ -64,6 +65,7 @@ class Live(NamedTuple):
     peers: dict[str, WantedPeer]
     ids: dict[str, int]
     generations: dict[str, int]
+    as_of: int  # they are not older than this generation of the hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Agent:
         self._is_first_start = True
         self._is_held = False
         self._applied = 0
+        self._live: Live | None = None
         self._report: AgentState | None = None
         # When each thing was repaired last; and what was found again right after that, with the repairs since.
         self._repaired: dict[Drift, float] = {}
@@ -135,6 +138,7 @@ class Agent:
                 is_database_there = False
                 self._liveness("waits for its database")
                 connection.close()
+                self._live = None  # what answers next may be another database
                 self._next_beat = self._next_look = 0.0  # what was to be written down may not have been
                 self._stop.wait(RETRY_SECONDS)
         self._close()
@@ -277,7 +281,7 @@ class Agent:
         closed; whatever is there stays as it is."""
         if not self._is_held:
             log.warning("on hold after a restore: no peer is changed until release-hold")
-        self._is_held, self._brought_up, self._applied = True, None, 0
+        self._is_held, self._brought_up, self._applied, self._live = True, None, 0, None
         if not self._service.is_there(wanted.name):
             self._refuse_too_soon(wanted)
             self._service.bring_up(wanted, {})
@@ -290,7 +294,7 @@ class Agent:
         else:
             self._refuse_too_soon(wanted)
         self._brought_up = None
-        live = _live_peers()
+        live = self._live_peers()
         if _is_on_hold():
             return  # since just now, and then the peers just read are those of the backup
         # What an agent before us had applied: whatever differs from that was somebody else.
@@ -366,7 +370,7 @@ class Agent:
         except Hindrance as hindrance:
             self._look_hindrance = hindrance
             return
-        live = _live_peers()
+        live = self._live_peers()
         peers_found = peer_drift(live.peers, taken.look.seen)
         if self._is_held or _is_on_hold():
             self._tell(differences(peers_found, live.peers, taken.look.seen))
@@ -388,6 +392,16 @@ class Agent:
         if state.failures_counted_until:
             state.handshake_failures += failures_between(state.failures_counted_until, at)
         state.failures_counted_until = at
+
+    def _live_peers(self) -> Live:
+        """Ten thousand rows are not read again while the generation stands still: with it moves every change of them.
+
+        It is read before the rows. The other way round, rows could be older than they say.
+        """
+        generation = HubConfig.objects.values_list("generation", flat=True).get(id=1)
+        if self._live is None or self._live.as_of != generation:
+            self._live = _read_live_peers(generation)
+        return self._live
 
     def _tell(self, sentences: list[str]) -> None:
         """Writes down what an admin has to decide on, unless that was done just now."""
@@ -483,12 +497,19 @@ class Agent:
         self._next_beat = self._monotonic() + BEAT_SECONDS
 
 
+def keep_garbage_collection_rare() -> None:
+    """For the process of an agent. A look makes thousands of objects and no cycles of them; left alone, Python would
+    search everything ever imported for garbage several times a look, which was a third of its cost."""
+    gc.freeze()
+    gc.set_threshold(50_000)
+
+
 def _is_on_hold() -> bool:
     return AgentState.objects.filter(id=1, hold=True).exists()
 
 
-def _live_peers() -> Live:
-    live = Live({}, {}, {})
+def _read_live_peers(as_of: int) -> Live:
+    live = Live({}, {}, {}, as_of)
     rows = Peer.objects.filter(live_key__isnull=False).values_list("id", "public_key", "allowed_ips", "generation")
     for peer_id, key, allowed_ips, generation in rows.iterator():
         live.peers[key], live.ids[key] = _wanted_peer(key, allowed_ips), peer_id

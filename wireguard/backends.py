@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -30,6 +31,10 @@ _LACKING_PRIVILEGE = re.compile(r"Operation not permitted|Permission denied|must
 _KERNEL_WITHOUT_WIREGUARD = re.compile(r"Unknown device type|[Nn]ot supported")
 # The one thing wg(8) says that cannot hold part of a key; its complaints about input quote that input.
 _HARMLESS_WG_ERROR = re.compile(r"^Unable to (?:access|modify) interface: ([A-Z][a-z]+(?: [a-z]+)*)$", re.MULTILINE)
+# What nft(8) asks the kernel to learn whether anything has changed: linux/netfilter/nfnetlink.h and nf_tables.h.
+_NETLINK_NETFILTER, _NF_TABLES = 12, 10 << 8
+_NEW_GENERATION = _NF_TABLES | 15
+_GET_GENERATION = struct.pack("=IHHIIBBH", 20, _NF_TABLES | 16, 1, 1, 0, 0, 0, 0)
 
 
 class BackendError(Exception):
@@ -117,6 +122,10 @@ class Backend(Protocol):
 
     def firewall_table(self) -> str | None:
         """Our own table as the firewall lists it, without counters; None when it is not there."""
+        ...
+
+    def ruleset_generation(self) -> int | None:
+        """A number that moves with every change of any firewall table of this machine; None where nobody tells."""
         ...
 
     def set_forwarding(self, name: str, *, versions: Collection[int]) -> None:
@@ -225,6 +234,15 @@ class WgBackend:
             return None
         raise _failure(finished)
 
+    def ruleset_generation(self) -> int | None:
+        try:
+            with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as kernel:
+                kernel.settimeout(self._timeout)
+                kernel.send(_GET_GENERATION)
+                return _generation_in(kernel.recv(8192))
+        except OSError:
+            return None
+
     def set_forwarding(self, name: str, *, versions: Collection[int]) -> None:
         try:
             for version in (4, 6):
@@ -318,6 +336,14 @@ class WgBackend:
             problem = _start_problem(arguments, error)
         # Raised out here because a timeout's exception carries what the program printed, keys included.
         raise problem
+
+
+def _generation_in(answer: bytes) -> int | None:
+    """NFTA_GEN_ID, the first attribute of the kernel's answer; None when it is an error."""
+    if len(answer) < 28 or struct.unpack_from("=H", answer, 4)[0] != _NEW_GENERATION:
+        return None
+    length, kind, generation = struct.unpack_from("=HH4s", answer, 20)
+    return int.from_bytes(generation, "big") if (length, kind) == (8, 1) else None
 
 
 def become_wireguard_go(name: str) -> NoReturn:
@@ -450,6 +476,7 @@ class MemoryBackend:
         self._networks = list(networks)
         self._interfaces: dict[str, _MemoryInterface] = {}
         self._firewall: str | None = None
+        self._ruleset_generation = 1
         self._forwarding: dict[str, set[int]] = {}
 
     def interface_exists(self, name: str) -> bool:
@@ -521,9 +548,13 @@ class MemoryBackend:
         if not text.startswith(firewall.REMOVAL_TEXT):
             raise BackendError("`nft -f -` failed with exit status 1: only scripts for our own table are known here.")
         self._firewall = text.removeprefix(firewall.REMOVAL_TEXT) or None
+        self._ruleset_generation += 1
 
     def firewall_table(self) -> str | None:
         return self._firewall
+
+    def ruleset_generation(self) -> int | None:
+        return self._ruleset_generation
 
     def set_forwarding(self, name: str, *, versions: Collection[int]) -> None:
         self._forwarding[name] = set(versions)

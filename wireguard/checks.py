@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 from wireguard.firewall import parse_services
 
 
-@register()
+@register("hub")
 def services_for_spokes_are_understood(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """hub.E007: the firewall is made of them, so a word it does not understand must not wait until then."""
     try:

@@ -59,13 +59,18 @@ class Drift(NamedTuple):
 
 def peer_drift(wanted: Mapping[str, WantedPeer], seen: SeenInterface) -> list[Drift]:
     """Everything that is wrong with the peers; `wanted` by public key."""
-    found = [Drift(Kind.PEER_FOREIGN, key) for key in seen.peers if key not in wanted]
-    for key, peer in wanted.items():
-        present = seen.peers.get(key)
-        if present is None:
-            found.append(Drift(Kind.PEER_MISSING, key))
-        elif peer.allowed_ips != present.allowed_ips or present.is_decorated:
+    found, present_count = [], 0
+    for key, present in seen.peers.items():
+        peer = wanted.get(key)
+        if peer is None:
+            found.append(Drift(Kind.PEER_FOREIGN, key))
+            continue
+        present_count += 1
+        is_decorated = present.has_preshared_key or present.persistent_keepalive is not None
+        if is_decorated or peer.allowed_ips != present.allowed_ips:
             found += (Drift(kind, key) for kind in _wrong_with(peer, present))
+    if present_count < len(wanted):
+        found += (Drift(Kind.PEER_MISSING, key) for key in wanted if key not in seen.peers)
     return found
 
 

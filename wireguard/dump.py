@@ -1,6 +1,7 @@
 """What `wg show INTERFACE dump` said: text in, frozen records out. The format is in wg(8) under `show`."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,11 +32,6 @@ class SeenPeer(NamedTuple):
     persistent_keepalive: int | None  # seconds; None: off
     has_preshared_key: bool
 
-    @property
-    def is_decorated(self) -> bool:
-        """Whether it has what no peer of a hub has: a keepalive or a preshared key."""
-        return self.has_preshared_key or self.persistent_keepalive is not None
-
 
 @dataclass(frozen=True, slots=True)
 class SeenInterface:
@@ -49,13 +45,42 @@ class SeenInterface:
 
 def parse_dump(text: str) -> SeenInterface:
     """The interface and its peers; DumpError for text that is cut off, longer, doubled or anything else."""
-    lines = text.split("\n")
-    if lines.pop() != "":
-        raise DumpError(f"Line {len(lines) + 1} of the dump is cut off.")
-    if not lines:
-        raise DumpError("Line 1 of the dump is missing.")
-    public_key, listen_port, fwmark = _interface_fields(lines[0])
-    return SeenInterface(public_key, listen_port, fwmark, _peers(lines))
+    return DumpReader().read(text)
+
+
+class DumpReader:
+    """Reads dump after dump: a line that stood in the one before is not taken apart again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, SeenPeer] = {}
+
+    def read(self, text: str) -> SeenInterface:
+        """What `parse_dump` returns, and raises."""
+        lines = text.split("\n")
+        if lines.pop() != "":
+            raise DumpError(f"Line {len(lines) + 1} of the dump is cut off.")
+        if not lines:
+            raise DumpError("Line 1 of the dump is missing.")
+        public_key, listen_port, fwmark = _interface_fields(lines[0])
+        return SeenInterface(public_key, listen_port, fwmark, self._peers(lines))
+
+    def _peers(self, lines: list[str]) -> dict[str, SeenPeer]:
+        """The peers of every line but the first. There are 10 000 of them at a look, so Python's loops are few."""
+        del lines[0]
+        secret_lines = []
+        found = list(map(self._known.get, lines))
+        for index, known in enumerate(found):
+            if known is None:
+                peer = found[index] = _peer(lines[index], index + 2)
+                if peer.has_preshared_key:
+                    secret_lines.append(lines[index])
+        peers = {peer.public_key: peer for peer in found if peer}
+        if len(peers) < len(lines):
+            raise DumpError(f"Line {_first_repeated(found) + 2} of the dump repeats a peer.")
+        self._known = dict(zip(lines, peers.values(), strict=True))
+        for line in secret_lines:  # a preshared key is not kept
+            del self._known[line]
+        return peers
 
 
 def _interface_fields(line: str) -> tuple[str | None, int, int | None]:
@@ -70,28 +95,30 @@ def _interface_fields(line: str) -> tuple[str | None, int, int | None]:
     )
 
 
-def _peers(lines: list[str]) -> dict[str, SeenPeer]:
-    """The peers of every line but the first, in one loop with few calls: it turns 10 000 times a look."""
-    peers: dict[str, SeenPeer] = {}
-    match_line = _PEER_LINE.fullmatch
-    for index in range(1, len(lines)):
-        match = match_line(lines[index])
-        if match is None:
-            raise DumpError(f"Line {index + 1} of the dump does not describe a peer.")
-        key, preshared_key, endpoint, allowed_ips, handshake, rx, tx, keepalive = match.groups()
-        if key in peers:
-            raise DumpError(f"Line {index + 1} of the dump repeats a peer.")
-        peers[key] = SeenPeer(
-            key,
-            None if endpoint == "(none)" else endpoint,
-            _sorted_ips(allowed_ips) if "," in allowed_ips or allowed_ips == "(none)" else (allowed_ips,),
-            int(handshake),
-            int(rx),
-            int(tx),
-            None if keepalive == "off" else int(keepalive),
-            preshared_key != "(none)",
-        )
-    return peers
+def _first_repeated(peers: Sequence[SeenPeer | None]) -> int:
+    before = set[str]()
+    for index, peer in enumerate(peers):
+        if peer is None or peer.public_key in before:
+            return index
+        before.add(peer.public_key)
+    return len(peers)
+
+
+def _peer(line: str, number: int) -> SeenPeer:
+    match = _PEER_LINE.fullmatch(line)
+    if match is None:
+        raise DumpError(f"Line {number} of the dump does not describe a peer.")
+    key, preshared_key, endpoint, allowed_ips, handshake, rx, tx, keepalive = match.groups()
+    return SeenPeer(
+        key,
+        None if endpoint == "(none)" else endpoint,
+        _sorted_ips(allowed_ips) if "," in allowed_ips or allowed_ips == "(none)" else (allowed_ips,),
+        int(handshake),
+        int(rx),
+        int(tx),
+        None if keepalive == "off" else int(keepalive),
+        preshared_key != "(none)",
+    )
 
 
 def _sorted_ips(text: str) -> tuple[str, ...]:

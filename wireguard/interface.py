@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wireguard.backends import Backend, BackendError, InterfaceMissing, LinkState, setconf_seconds
 from wireguard.configtext import Difference, WantedInterface, WantedPeer, setconf_text
 from wireguard.drift import Drift, Kind, peer_drift, repair_of
-from wireguard.dump import SeenInterface, parse_dump
+from wireguard.dump import DumpReader, SeenInterface
 from wireguard.firewall import REMOVAL_TEXT, WantedFirewall, ruleset_text
 from wireguard.keys import public_key_of
 
@@ -49,7 +49,7 @@ class Repair:
 
 
 class WireGuardService:
-    """Brings the interface up, changes its peers, and says what it sees. Keeps nothing but what nft listed.
+    """Brings the interface up, changes its peers, and says what it sees. Keeps nothing but what nft and wg listed last.
 
     Every method may raise BackendError (or its kinds InterfaceMissing, BackendUnavailable); what was done
     until then stays, and the same call again finishes it. `may_write` is called with the seconds that a change
@@ -59,8 +59,10 @@ class WireGuardService:
     def __init__(self, backend: Backend, *, may_write: Callable[[float], object] = float) -> None:
         self._backend = backend
         self._may_write = may_write
+        self._dumps = DumpReader()
         self._firewall: WantedFirewall | None = None
         self._applied_firewall: str | None = None
+        self._listed_at: int | None = None  # the generation of all tables at which ours was as applied
         # Looking and applying go on in different threads; a table must not be seen before it is known.
         self._table_lock = threading.Lock()
 
@@ -138,7 +140,7 @@ class WireGuardService:
 
     def observe(self, name: str) -> SeenInterface:
         """What the interface holds now; DumpError (a ValueError) when `wg` printed something else."""
-        return parse_dump(self._backend.dump(name))
+        return self._dumps.read(self._backend.dump(name))
 
     def look(self, interface: WantedInterface) -> Look:
         """What the interface holds and what is wrong with it. The firewall is right while nft lists it as it did after
@@ -182,7 +184,7 @@ class WireGuardService:
             self._writable().delete_interface(name)
         self._writable().set_forwarding(name, versions=())
         self._writable().load_ruleset(REMOVAL_TEXT)
-        self._firewall = self._applied_firewall = None
+        self._firewall = self._applied_firewall = self._listed_at = None
 
     def _writable(self, seconds: float = WRITE_SECONDS) -> Backend:
         """The backend, after whoever is in charge has agreed to a change that may take so long."""
@@ -210,14 +212,23 @@ class WireGuardService:
         self._writable().link_up(name)
 
     def _load_table(self, firewall: WantedFirewall) -> None:
-        self._firewall = None
+        self._firewall = self._listed_at = None
         with self._table_lock:
             self._writable().load_ruleset(ruleset_text(firewall))
+            generation = self._backend.ruleset_generation()
             self._applied_firewall = self._backend.firewall_table()
+            self._listed_at = generation
 
     def _is_table_right(self) -> bool:
+        """With thousands of nodes a listing costs more than all the rest of a look, and mostly nothing has changed."""
         with self._table_lock:
-            return self._applied_firewall is not None and self._backend.firewall_table() == self._applied_firewall
+            generation = self._backend.ruleset_generation()
+            if generation is not None and generation == self._listed_at:
+                return True
+            is_right = self._applied_firewall is not None and self._backend.firewall_table() == self._applied_firewall
+            # Asked for before it was listed: whatever changed since is seen next time.
+            self._listed_at = generation if is_right else None
+            return is_right
 
     def _forward_as(self, firewall: WantedFirewall) -> None:
         self._writable().set_forwarding(firewall.interface, versions=firewall.forwarded_versions)

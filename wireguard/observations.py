@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -49,12 +50,15 @@ class Moment:
         self._latest = at + _SLACK
         self._latest_stamp = self._latest.timestamp()
         self._stale = at - ACTIVE_WITHIN
+        # Of thousands of peers many have shaken hands in the same second: one object, and one text of it, serves all.
+        self._handshakes: dict[int, datetime | None] = {}
 
     def handshake_at(self, stamp: int) -> datetime | None:
         """The moment of a stamp, in seconds since the epoch; None for never and for the future."""
-        if not 0 < stamp <= self._latest_stamp:
-            return None
-        return min(datetime.fromtimestamp(stamp, UTC), self.at)
+        if stamp not in self._handshakes:
+            is_fit = 0 < stamp <= self._latest_stamp
+            self._handshakes[stamp] = min(datetime.fromtimestamp(stamp, UTC), self.at) if is_fit else None
+        return self._handshakes[stamp]
 
     def unless_future(self, then: datetime | None) -> datetime | None:
         """`then`, or a moment that is too old to matter."""
@@ -81,20 +85,22 @@ class Observed(NamedTuple):
         What was heard stays heard, and what was counted stays counted, when the interface's counters start anew. When
         the clock was set back, what lies in the future is no sign of life: whoever is there is heard again soon.
         """
-        handshake_at = moment.handshake_at(seen.latest_handshake)
-        received, sent = _grown(self.seen_rx, seen.transfer_rx), _grown(self.seen_tx, seen.transfer_tx)
+        peer_id, _, shaken_at, heard_at, rx, tx, seen_rx, seen_tx, rate_rx, rate_tx = self
+        _, endpoint, _, handshake, transfer_rx, transfer_tx, _, _ = seen
+        handshake_at = moment.handshake_at(handshake)
+        received, sent = _grown(seen_rx, transfer_rx), _grown(seen_tx, transfer_tx)
         return Observed(
-            self.peer_id,
-            seen.endpoint,
-            _newer(moment.unless_future(self.latest_handshake_at), handshake_at),
+            peer_id,
+            endpoint,
+            _newer(moment.unless_future(shaken_at), handshake_at),
             # After a longer absence of the agent, nobody knows when the bytes came.
-            moment.at if received and moment.is_soon else _newer(moment.unless_future(self.heard_at), handshake_at),
-            self.transfer_rx + received,
-            self.transfer_tx + sent,
-            min(seen.transfer_rx, _LARGEST),
-            min(seen.transfer_tx, _LARGEST),
-            _rate(received, moment.seconds, self.rate_rx),
-            _rate(sent, moment.seconds, self.rate_tx),
+            moment.at if received and moment.is_soon else _newer(moment.unless_future(heard_at), handshake_at),
+            rx + received,
+            tx + sent,
+            min(transfer_rx, _LARGEST),
+            min(transfer_tx, _LARGEST),
+            _rate(received, moment.seconds, rate_rx),
+            _rate(sent, moment.seconds, rate_tx),
         )
 
 
@@ -129,6 +135,7 @@ class Observations:
         self._written: dict[int, Observed] | None = None
         self._seen: dict[str, SeenPeer] = {}
         self._seen_at: datetime | None = None
+        self._moving: set[str] = set()  # whose rates are not zero: without news, they become so
         self._sampled: datetime | None = None
 
     def write(self, seen: SeenInterface, ids: Mapping[str, int], at: datetime, seconds: float | None) -> int:
@@ -137,21 +144,28 @@ class Observations:
         `seconds`: how long ago the look before was; None when there was none.
         """
         written, unchanged, moment = self._known(), self._seen_before(at), Moment(at, seconds)
-        changed = []
-        for key, peer_id in ids.items():
-            peer = seen.peers.get(key)
-            before = written.get(peer_id) or Observed(peer_id)
-            if peer is None or (unchanged.get(key) == peer and not before.rate_rx and not before.rate_tx):
+        changed, moving = [], set(self._moving)
+        for key, peer in seen.peers.items():
+            if unchanged.get(key) == peer and key not in moving:
                 continue
+            peer_id = ids.get(key)
+            if peer_id is None:
+                continue
+            before = written.get(peer_id) or Observed(peer_id)
             after = before.after(peer, moment)
             if after != before:
                 changed.append(after)
+            if after.rate_rx or after.rate_tx:
+                moving.add(key)
+            else:
+                moving.discard(key)
+        changed.sort()  # by peer, as they lie in the table
         for chunk in _chunks(changed):
             self._write_chunk(chunk, written, moment)
         if not changed:
             self._write_chunk((), written, moment)
         self._written = {peer_id: written[peer_id] for peer_id in ids.values() if peer_id in written}
-        self._seen, self._seen_at = seen.peers, at
+        self._seen, self._seen_at, self._moving = seen.peers, at, moving
         return len(changed)
 
     def _seen_before(self, at: datetime) -> dict[str, SeenPeer]:
@@ -175,7 +189,7 @@ class Observations:
         with transaction.atomic():
             self._fence()
             if rows:
-                _upsert_rows(rows)
+                _write_rows(rows)
                 _add_to_totals(received, sent, _intervals(before, rows) if moment.is_soon else [])
             _add_to_sample(minute, received, sent)
         written.update((row.peer_id, row) for row in rows)
@@ -209,25 +223,31 @@ def _add_to_totals(received: int, sent: int, intervals: Sequence[float]) -> None
 
 def _add_to_sample(minute: datetime, received: int, sent: int) -> None:
     """A minute comes again when the clock is set back, and several times in each look."""
-    sample, is_new = TrafficSample.objects.get_or_create(at=minute, defaults={"received": received, "sent": sent})
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD_TO_SAMPLE, [received, sent, connection.ops.adapt_datetimefield_value(minute)])
+        is_new = not cursor.rowcount
     if is_new:
+        TrafficSample.objects.create(at=minute, received=received, sent=sent)
         # A little at a time: registrations wait for the same lock.
         old = TrafficSample.objects.filter(at__lt=minute - SAMPLES_KEPT).order_by("at").values_list("id", flat=True)
         TrafficSample.objects.filter(id__in=list(old[:SAMPLES_PER_DELETION])).delete()
-    elif received or sent:
-        TrafficSample.objects.filter(id=sample.id).update(received=F("received") + received, sent=F("sent") + sent)
 
 
-def _upsert_rows(rows: Sequence[Observed]) -> None:
-    """Django's own bulk calls cost seconds of CPU at ten thousand rows."""
+_ADD_TO_SAMPLE = "UPDATE traffic_samples SET received = received + %s, sent = sent + %s WHERE at = %s"
+
+
+def _write_rows(rows: Sequence[Observed]) -> None:
+    """Django's own bulk calls cost seconds of CPU at ten thousand rows. Most rows are there already."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(_upsert(_ROWS_FROM_ARRAYS), [list(column) for column in zip(*rows, strict=True)])
-        else:
-            cursor.executemany(_upsert(_ONE_ROW), [_for_sqlite(*row) for row in rows])
+            cursor.execute(_UPSERT_ARRAYS, [list(column) for column in zip(*rows, strict=True)])
+            return
+        cursor.executemany(_UPDATE_ONE, [_for_sqlite(*row) for row in rows])
+        if cursor.rowcount < len(rows):
+            cursor.executemany(_UPSERT_ONE, [_for_sqlite(*row) for row in rows])
 
 
-_ONE_ROW = f"(SELECT {', '.join(f'%s AS {name}' for name in _COLUMNS)}) AS seen"
+_ONE_ROW = f"(SELECT {', '.join(f'%s AS {name}' for name in (*_COLUMNS[1:], _COLUMNS[0]))}) AS seen"
 _ROWS_FROM_ARRAYS = (
     f"unnest({', '.join(f'%s::{name}[]' for name in _POSTGRES_TYPES.values())}) AS seen ({', '.join(_COLUMNS)})"
 )
@@ -236,18 +256,32 @@ _ROWS_FROM_ARRAYS = (
 def _upsert(rows: str) -> str:
     """Only for peers that are live at this moment: one removed since the look is not brought back."""
     columns = ", ".join(_COLUMNS)
-    replaced = ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS[1:])
     return (
         f"INSERT INTO peer_status ({columns}) SELECT {columns} FROM {rows}"  # noqa: S608 - our own names
         " WHERE EXISTS (SELECT 1 FROM peers WHERE peers.id = seen.peer_id AND live_key IS NOT NULL)"
-        f" ON CONFLICT (peer_id) DO UPDATE SET {replaced}"
+        f" ON CONFLICT (peer_id) DO UPDATE SET {_assigned('excluded.{}')}"
     )
+
+
+def _assigned(value: str) -> str:
+    return ", ".join(f"{column} = {value.format(column)}" for column in _COLUMNS[1:])
+
+
+_UPSERT_ONE, _UPSERT_ARRAYS = _upsert(_ONE_ROW), _upsert(_ROWS_FROM_ARRAYS)
+_UPDATE_ONE = (
+    f"UPDATE peer_status SET {_assigned('%s')} WHERE peer_id = %s"  # noqa: S608 - our own names
+    " AND EXISTS (SELECT 1 FROM peers WHERE peers.id = peer_id AND live_key IS NOT NULL)"
+)
 
 
 def _for_sqlite(
     peer_id: int, endpoint: str | None, shaken: datetime | None, heard: datetime | None, *numbers: int | None
 ) -> tuple[int | str | None, ...]:
-    """Moments as Django writes them, which is in UTC and without saying so, at a tenth of the cost."""
-    shaken_text = shaken.replace(tzinfo=None).isoformat(" ") if shaken else None
-    heard_text = heard.replace(tzinfo=None).isoformat(" ") if heard else None
-    return (peer_id, endpoint, shaken_text, heard_text, *numbers)
+    """The values of a row, its key last."""
+    return (endpoint, _text(shaken), _text(heard), *numbers, peer_id)
+
+
+@lru_cache(maxsize=1 << 12)
+def _text(moment: datetime | None) -> str | None:
+    """As Django writes it, which is in UTC and without saying so, at a tenth of the cost."""
+    return moment.replace(tzinfo=None).isoformat(" ") if moment else None

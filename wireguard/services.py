@@ -11,7 +11,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from hubproject import audit
@@ -284,9 +283,11 @@ def set_forwarding_group(peer_id: int, group: int | None) -> None:
 
 
 def _next_generation() -> int:
-    HubConfig.objects.filter(id=1).update(generation=F("generation") + 1)
+    with connection.cursor() as cursor:  # by hand, for every registration comes through here
+        cursor.execute("UPDATE hub_config SET generation = generation + 1 WHERE id = 1 RETURNING generation")
+        ((generation,),) = cursor.fetchall()
     _notify_agent()
-    return HubConfig.objects.values_list("generation", flat=True).get(id=1)
+    return int(generation)
 
 
 def _notify_agent() -> None:
@@ -320,8 +321,11 @@ def _poll_applied(generation: int, seconds: float) -> bool:
     started = time.monotonic()
     while (waited := time.monotonic() - started) < seconds:
         time.sleep(0.005 if waited < 0.1 else 0.05)
-        if AgentState.objects.filter(id=1, applied_generation__gte=generation).exists():
-            return True
+        # By hand: asked up to two hundred times a second, this was a third of what a registration cost web.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM agent_state WHERE id = 1 AND applied_generation >= %s", [generation])
+            if cursor.fetchone():
+                return True
     return False
 
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hubproject.models import AuditEvent
@@ -115,6 +117,22 @@ def test_a_second_look_in_a_row_does_nothing(make_agent, backend, ticks, new_hub
     look(agent, ticks)
     assert backend.changes == []
     assert not AuditEvent.objects.filter(event="drift.repaired").exists()
+
+
+def test_while_nobody_joins_or_leaves_a_look_does_not_read_the_peers_again(make_agent, backend, ticks, new_hub):
+    want_peer(2)
+    agent = make_agent()
+    agent.turn()
+    finish_look(agent)
+    for newcomers in (0, 1):
+        for host in range(newcomers):
+            want_peer(10 + host)
+        with CaptureQueriesContext(connection) as queries:
+            look(agent, ticks)
+        whole = [
+            query["sql"] for query in queries if 'FROM "peers" WHERE "peers"."live_key" IS NOT NULL' in query["sql"]
+        ]
+        assert len(whole) == newcomers
 
 
 def test_a_newcomer_is_looked_for_before_the_next_regular_look(make_agent, backend, ticks, new_hub):

@@ -120,6 +120,7 @@ def test_without_nft_everything_else_goes_on(agent, backend, ticks, monkeypatch,
     by_hand(backend, Difference((), (WantedPeer(foreign, ("10.0.1.9/32",)),)))
     peer = want_peer(2)
     monkeypatch.setattr(backend, "firewall_table", refuse)
+    monkeypatch.setattr(backend, "ruleset_generation", lambda: None)
     monkeypatch.setattr(backend, "load_ruleset", refuse)
     agent.turn()
     backend.hear("wg0", heard(peer, at=timezone.now()))

@@ -57,6 +57,12 @@ def test_rates_are_bytes_a_second_between_two_looks_and_a_tunnels_own_talk_is_si
     assert (status.rate_rx, status.rate_tx) == (0, 0)
 
 
+def test_a_peer_of_which_there_is_no_news_at_all_has_no_rate_any_more(observations):
+    peer = want_peer(2)
+    for rx, rate in [(1000, 100), (90_000, 8900), (90_000, 0)]:
+        assert write(observations, peer, rx=rx).rate_rx == rate
+
+
 def test_a_peer_that_only_talks_to_keep_alive_is_written_once_in_three_looks(observations):
     peer = want_peer(2)
     ids = {peer.public_key: peer.id}
@@ -98,6 +104,20 @@ def test_a_spoke_removed_since_the_look_is_not_brought_back(observations):
     unwant(peer)
     observations.write(seen(peer_seen(peer, rx=5), peer_seen(stayer, rx=5)), ids, AT, 10.0)
     assert list(PeerStatus.objects.values_list("peer_id", flat=True)) == [stayer.id]
+
+
+def test_a_spoke_removed_since_the_look_is_not_touched_and_a_newcomer_beside_it_is_written(observations):
+    leaver, stayer, newcomer = want_peer(2), want_peer(3), want_peer(4)
+    for peer in (leaver, stayer):
+        write(observations, peer, rx=100)
+    ids = {peer.public_key: peer.id for peer in (leaver, stayer, newcomer)}
+    unwant(leaver)
+    observations.write(seen(*(peer_seen(peer, rx=900) for peer in (leaver, stayer, newcomer))), ids, AT, 10.0)
+    assert dict(PeerStatus.objects.values_list("peer_id", "seen_rx")) == {
+        leaver.id: 100,
+        stayer.id: 900,
+        newcomer.id: 900,
+    }
 
 
 def test_changed_rows_are_written_500_a_transaction_each_behind_the_fence(new_hub):

@@ -272,6 +272,17 @@ def test_a_broken_firewall_script_changes_nothing(backend):
     assert backend.firewall_table() == before
 
 
+def test_the_generation_of_all_tables_moves_with_every_change_and_with_nothing_else(backend):
+    seen = []
+    for text in (table_of("wg0"), table_of("wg0"), firewall.REMOVAL_TEXT):
+        backend.load_ruleset(text)
+        seen.append(backend.ruleset_generation())
+        backend.firewall_table()
+        assert backend.ruleset_generation() == seen[-1]
+    assert len({*seen}) == 3
+    assert None not in seen
+
+
 @pytest.mark.parametrize("versions", [{4}, {6}, {4, 6}, set()])
 def test_forwarding_is_as_it_was_set_for_each_ip_version(wg0, versions):
     assert forwarded(wg0) == set()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireguard.dump import DumpError, SeenInterface, SeenPeer, parse_dump
+from wireguard.dump import DumpError, DumpReader, SeenInterface, SeenPeer, parse_dump
 
 SAMPLES = Path(__file__).parent.parent / "data" / "dumps"
 BROKEN = sorted(path.name for path in SAMPLES.glob("broken-*"))
@@ -84,3 +84,40 @@ def test_there_are_broken_samples():
 def test_whatever_the_text_the_answer_is_a_dump_or_a_dump_error(text):
     with suppress(DumpError):
         assert isinstance(parse_dump(text), SeenInterface)
+
+
+# --- Dump after dump ------------------------------------------------------------------------------------------------
+
+
+def test_read_one_after_the_other_every_sample_says_what_it_says_alone():
+    reader = DumpReader()
+    for path in sorted(SAMPLES.glob("*")) * 2:
+        assert outcome(reader.read, path.name) == outcome(parse_dump, path.name)
+
+
+def outcome(read, name: str) -> SeenInterface | str:
+    try:
+        return read(sample(name))
+    except DumpError as problem:
+        return str(problem)
+
+
+def test_a_line_that_changed_is_read_anew_and_one_that_is_gone_is_forgotten():
+    reader, text = DumpReader(), sample("whole-three-peers.txt")
+    first = list(reader.read(text).peers.values())
+    head, one, *others = text.splitlines(keepends=True)
+    fields = one.split("\t")
+    fields[5] = "777"
+    changed = reader.read("".join([head, "\t".join(fields), *others[1:]])).peers
+    assert list(changed.values()) == [first[0]._replace(transfer_rx=777), *first[2:]]
+
+
+def test_a_preshared_key_is_not_remembered():
+    reader = DumpReader()
+    head, one, *_ = sample("whole-three-peers.txt").splitlines()
+    fields = one.split("\t")
+    fields[1] = fields[0]  # as good a preshared key as any
+    for _ in range(2):
+        (peer,) = reader.read(f"{head}\n" + "\t".join(fields) + "\n").peers.values()
+        assert peer.has_preshared_key
+    assert reader._known == {}

@@ -10,7 +10,7 @@ from wireguard import agent as agent_module
 from wireguard.backends import MemoryBackend
 from wireguard.configtext import Difference, WantedPeer
 from wireguard.keys import generate_private_key, public_key_of
-from wireguard.models import AgentState, PeerStatus
+from wireguard.models import AgentState, Peer, PeerStatus
 from wireguard.services import release_hold, start_hold, update_hub
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +46,22 @@ def held(make_agent, backend, new_hub):
     hold()
     agent.turn()
     return agent, stays, lost
+
+
+def test_what_was_known_of_the_peers_before_the_restore_is_forgotten(make_agent, backend, ticks, new_hub):
+    removed_since = want_peer(2)
+    agent = make_agent()
+    agent.turn()
+    finish_look(agent)
+    # The backup, and as many changes since it as the database it replaces had: the generation is the same.
+    key = public_key_of(generate_private_key())
+    Peer.objects.filter(id=removed_since.id).update(public_key=key, live_key=key)
+    hold()
+    look(agent, ticks)
+    assert key in str(AgentState.current().differences)
+    release()
+    look(agent, ticks)
+    assert live(backend) == wanted() == {key: ("10.0.1.2/32",)}
 
 
 def test_neither_cuts_nor_revives(held, backend, ticks):

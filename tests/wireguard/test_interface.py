@@ -325,6 +325,34 @@ def test_routes_count_as_networks_but_default_routes_do_not(machine):
     assert machine.local_networks(without="wg0") == expected
 
 
+def test_our_table_is_listed_again_only_when_some_table_has_changed(memory, monkeypatch):
+    service, listings = WireGuardService(memory), list[int]()
+    service.bring_up(HUB, {})
+    listed = memory.firewall_table
+
+    def noted() -> str | None:
+        listings.append(1)
+        return listed()
+
+    monkeypatch.setattr(memory, "firewall_table", noted)
+    assert [wrong_with(service) for _ in range(3)] == [[], [], []]
+    assert not listings
+    memory._ruleset_generation += 1  # somebody else's table
+    assert [wrong_with(service) for _ in range(3)] == [[], [], []]
+    assert len(listings) == 1
+    memory.load_ruleset(REMOVAL_TEXT)
+    assert [wrong_with(service) for _ in range(2)] == [["firewall"], ["firewall"]]
+
+
+def test_where_nobody_tells_the_generation_our_table_is_listed_at_every_look(memory, monkeypatch):
+    service = WireGuardService(memory)
+    monkeypatch.setattr(memory, "ruleset_generation", lambda: None)
+    service.bring_up(HUB, {})
+    assert wrong_with(service) == []
+    memory.load_ruleset(REMOVAL_TEXT)
+    assert wrong_with(service) == ["firewall"]
+
+
 # --- with real sessions and a real firewall ---
 
 

@@ -3,16 +3,19 @@ import threading
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
 from hubproject.logs import log_to_standard_output
-from wireguard.agent import Agent
+from wireguard.agent import Agent, keep_garbage_collection_rare
 from wireguard.wakeup import wakeup_for_database
 
 
 class Command(BaseCommand):
     help = "Keeps the WireGuard interface as the database says, until SIGTERM or Ctrl-C. Needs CAP_NET_ADMIN."
+    # Our own and the models'; those of Django's pages would load every page, for ten megabytes and a slower start.
+    requires_system_checks = ("hub", Tags.models, Tags.security)
 
     def add_arguments(self, parser: CommandParser) -> None:
         instead = parser.add_mutually_exclusive_group()
@@ -29,6 +32,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         backend = import_string(settings.HUB_WIREGUARD_BACKEND)()
         agent = Agent(backend, wakeup_for_database(), stop)
+        keep_garbage_collection_rare()
         if not (once or down):
             log_to_standard_output()
             agent.run()
