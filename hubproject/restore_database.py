@@ -120,7 +120,7 @@ def refuse_when_others_are_connected() -> None:
 
 def _put_postgresql(archive: Archive, afterwards: Callable[[], None], now: datetime) -> str:
     """All of it in one transaction."""
-    schema = f"{ASIDE}{now:%Y%m%dT%H%M%SZ}".lower()
+    schema = f"{ASIDE}{now:%Y%m%dT%H%M%S_%fZ}".lower()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '10s'")
         was_there = _move_aside(schema)

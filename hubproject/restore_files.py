@@ -75,7 +75,7 @@ def _put(path: Path, content: str, mode: int, now: datetime) -> Put | None:
 
 
 def aside_name(now: datetime) -> str:
-    return f"before-restore-{now:%Y%m%dT%H%M%SZ}"
+    return f"before-restore-{now:%Y%m%dT%H%M%S.%fZ}"
 
 
 def _settings(archive: Archive, now: datetime) -> list[Put]:
