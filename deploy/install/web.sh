@@ -86,7 +86,7 @@ END
     if [ "$email" ]; then set -- --email "$email"; else set -- --register-unsafely-without-email; fi
     certbot certonly --non-interactive --agree-tos "$@" --webroot --webroot-path "$acme" --domain "$domain" ||
         stop "No certificate could be had for $domain: see $log." \
-            "It has to lead to port 80 of this machine from everywhere. --self-signed goes on without; run again without it later."
+            "It has to lead to port 80 of this machine from everywhere. --self-signed goes on without; run again with --certbot later."
 }
 
 reload_when_renewed() {
