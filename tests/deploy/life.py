@@ -314,6 +314,7 @@ def delete_data(hub: Installed) -> str:
 # An authority cannot be had in a lab: this answers as certbot does once the challenge was fetched over plain http.
 CERTBOT = f"""#!/bin/sh
 set -e
+umask 022
 case "$*" in
     'certonly --non-interactive --agree-tos '*' --webroot --webroot-path /var/www/html --domain {DOMAIN}') ;;
     *) exit 2 ;;
