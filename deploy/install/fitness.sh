@@ -83,7 +83,7 @@ sites_do_not_clash() {
 name_leads_somewhere() {
     addresses=$(getent ahosts "$domain" | awk '{ print $1 }' | sort -u | tr '\n' ' ')
     [ "$addresses" ] || unfit "$domain does not resolve, so no certificate can be had for it." \
-        "Make its DNS entry lead here; or start with --self-signed, and run again without it later."
+        "Make its DNS entry lead here; or start with --self-signed, and run again with --certbot later."
     for address in $addresses; do
         if ip -o addr show | grep -qwF "$address"; then return; fi
     done

@@ -12,6 +12,7 @@ Makes this server a hub, or brings the hub here to the release this file belongs
   --certificate FILE       a certificate with its chain, in place of one by certbot; stays where it is
   --certificate-key FILE   its private key
   --self-signed            a certificate of this machine's own, for trials and closed networks
+  --certbot                a certificate by certbot: the default, and the way back from the two above
   --database KIND          sqlite (default), postgres (a server on this machine), or a file that holds a URL
   --network CIDR           set the hub up at once with this network, such as 10.0.1.0/24; else a page asks for it
   --endpoint HOST:PORT     what spokes send to; the domain and port 51820 when missing
@@ -59,6 +60,7 @@ read_options() {
             --certificate) certificate=$value certificate_kind=given ;;
             --certificate-key) certificate_key=$value ;;
             --self-signed) certificate_kind=self-signed ;;
+            --certbot) certificate_kind=certbot ;;
             --database) database=$value ;;
             --network) network=$value ;;
             --endpoint) endpoint=$value ;;

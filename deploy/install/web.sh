@@ -83,10 +83,19 @@ server {
     location / { return 503; }
 }
 END
+    patiently answers_for_domain || stop "nginx does not answer for $domain on port 80."
     if [ "$email" ]; then set -- --email "$email"; else set -- --register-unsafely-without-email; fi
     certbot certonly --non-interactive --agree-tos "$@" --webroot --webroot-path "$acme" --domain "$domain" ||
         stop "No certificate could be had for $domain: see $log." \
-            "It has to lead to port 80 of this machine from everywhere. --self-signed goes on without; run again without it later."
+            "It has to lead to port 80 of this machine from everywhere. --self-signed goes on without; run again with --certbot later."
+}
+
+# A reload is done a little after it was asked for: until then the old site answers.
+answers_for_domain() {
+    case $(curl -s -o /dev/null -w '%{http_code}' --noproxy '*' --resolve "$domain:80:127.0.0.1" "http://$domain/") in
+        503 | 301) ;;
+        *) return 1 ;;
+    esac
 }
 
 reload_when_renewed() {

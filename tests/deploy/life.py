@@ -314,6 +314,7 @@ def delete_data(hub: Installed) -> str:
 # An authority cannot be had in a lab: this answers as certbot does once the challenge was fetched over plain http.
 CERTBOT = f"""#!/bin/sh
 set -e
+umask 022
 case "$*" in
     'certonly --non-interactive --agree-tos '*' --webroot --webroot-path /var/www/html --domain {DOMAIN}') ;;
     *) exit 2 ;;
@@ -333,7 +334,20 @@ def by_certbot(hub: Installed) -> str:
     if hub.server.health().get("status") != "ok":
         raise NotProven(str(hub.server.health()))
     done_well(hub.server.run("/etc/letsencrypt/renewal-hooks/deploy/wireguard-hub"))
-    return "challenge served over http, then the site with the certificate; the renewal hook reloads nginx"
+    for kind in ("--self-signed", "--certbot"):
+        done_well(hub.server.install(kind))
+        if (serves_own(hub), hub.server.health().get("status")) != (kind == "--self-signed", "ok"):
+            raise NotProven(f"after {kind}: {hub.server.health()}, its own certificate: {serves_own(hub)}")
+    return "challenge served over http, then the certificate; the hook reloads nginx; to self-signed and back"
+
+
+def serves_own(hub: Installed) -> bool:
+    """Whether the certificate that nginx serves is the one the installer made."""
+    served = (
+        f"openssl s_client -connect 127.0.0.1:443 -servername {DOMAIN} </dev/null | openssl x509 -noout -fingerprint"
+    )
+    made = "openssl x509 -noout -fingerprint -in /etc/wireguard-hub/tls/certificate.pem"
+    return hub.server.run(served).stdout == hub.server.run(made).stdout != ""
 
 
 def wait_until(holds: Callable[[], bool], patience: float = 90.0) -> None:
