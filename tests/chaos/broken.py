@@ -37,11 +37,11 @@ def _address_reuse() -> None:
 
 
 def _lost_wakeup() -> None:
-    """The agent never notices that somebody has committed."""
+    """The agent never notices that somebody has committed, and sleeps on for as long as a sign of life may wait."""
     from wireguard import wakeup
 
     def wait(self: Any, seconds: float, stop: threading.Event) -> None:
-        stop.wait(seconds)
+        stop.wait(max(seconds, 3.0))
 
     wakeup.SqliteWakeup.wait = wakeup.PostgresWakeup.wait = wait  # type: ignore[method-assign]
 
