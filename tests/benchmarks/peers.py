@@ -25,6 +25,7 @@ set -e
 n=0
 while read -r key; do
     wireguard-go "p$n" >/dev/null 2>&1 </dev/null
+    until wg show "p$n" >/dev/null 2>&1; do sleep 0.01; done
     printf %s "$key" >"/run/p$n.key"
     wg set "p$n" private-key "/run/p$n.key" peer {hub} endpoint {endpoint} persistent-keepalive 1
     ip link set "p$n" up
