@@ -1,6 +1,9 @@
 """A trivial DRF view and one durable commit: what no register on this server can cost less than."""
 
 from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
+
 from django.db import connection, transaction
 from django.urls import path
 from rest_framework.request import Request
@@ -19,7 +22,6 @@ class BareView(APIView):
 
 
 urlpatterns = [path("", BareView.as_view())]
-application = get_wsgi_application()
 with connection.cursor() as _cursor:
     _cursor.execute("CREATE TABLE IF NOT EXISTS bare (given text)")
 connection.close()

@@ -25,6 +25,7 @@ set -e
 n=0
 while read -r key; do
     wireguard-go "p$n" >/dev/null 2>&1 </dev/null
+    until wg show "p$n" >/dev/null 2>&1; do sleep 0.01; done
     printf %s "$key" >"/run/p$n.key"
     wg set "p$n" private-key "/run/p$n.key" peer {hub} endpoint {endpoint} persistent-keepalive 1
     ip link set "p$n" up
@@ -54,10 +55,9 @@ def measure(ground: Ground, machines: int, live: int, traced: int) -> dict[str, 
     stage.start_web()
     field = ground.host("field")
     hub = {"hub": stage.public_key(), "endpoint": f"{stage.host.address}:51820", "count": live}
-    field.run(_CONNECT.format(**hub), given="".join(f"{key}\n" for key in live_keys), timeout=300, check=True)
-    figures = _enrol_under_watch(
-        ground, stage, field, hub, [generate_private_key() for _ in range(machines)], live_keys
-    )
+    field.run(_CONNECT.format(**hub), given="".join(f"{key}\n" for key in live_keys), timeout=600, check=True)
+    new_keys = [generate_private_key() for _ in range(machines)]
+    figures = _enrol_under_watch(ground, stage=stage, field=field, hub=hub, new_keys=new_keys, live_keys=live_keys)
     stage.client.ask("issue", count=traced)
     figures["programs per add"] = _programs_started(stage, traced)
     return figures
