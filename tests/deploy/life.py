@@ -152,7 +152,7 @@ def look_around(hub: Installed) -> str:
 
 
 def nginx_reloads(hub: Installed) -> str:
-    """One request after the other from a spoke, on new connections. Over HTTP/2 nginx closes those that have not asked yet."""
+    """One request after the other from a spoke. New connections of HTTP/2 that have not asked yet are closed."""
     curl = f"curl -sS --http1.1 -m 20 -o /dev/null -w '%{{http_code}}\\n' https://{DOMAIN}/api/healthz"
     ask = f"while [ ! -e /tmp/enough ]; do {curl}; done"
     hub.spokes[0].run("rm -f /tmp/enough")
