@@ -23,6 +23,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.serializer_helpers import BindingDict
 
 from hubproject import errors
 from hubproject.access import caller_of
@@ -116,6 +117,14 @@ class StrictSerializer(serializers.Serializer[Any]):
     null and "" for an optional field mean absent.
     """
 
+    @property
+    def fields(self) -> BindingDict:
+        """Made once for each class; the framework would copy them for every request."""
+        kind = type(self)
+        if kind not in _FIELDS:
+            _FIELDS[kind] = super().fields
+        return _FIELDS[kind]
+
     def to_internal_value(self, data: Any) -> Any:
         problems = {name: ["There is no such field."] for name in data if name not in self.fields}
         given = {name: value for name, value in data.items() if not self._is_absent(name, value)}
@@ -137,6 +146,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         if not self.is_valid():
             raise InvalidFields(_sentences(self.errors))
         return dict(self.validated_data)
+
+
+_FIELDS: dict[type, BindingDict] = {}
 
 
 def body_of(request: Request) -> dict[str, Any]:

@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, Subquery
 
 from hubproject.models import AuditEvent, AuditHead
+from hubproject.statements import find, insert
 
 # What the first row names as the hash before it.
 GENESIS_HASH = "0" * 64
 # What PostgreSQL's text and JSON cannot hold: NUL, and halves of surrogate pairs.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-# Built once: building it anew for every event would cost more than asking it.
-_HEAD = AuditHead.objects.select_for_update().filter(id=1)
 # How many rows `verify_audit` holds at a time.
 _BATCH = 1000
 # What reading a row can raise when a column was overwritten with what is no time or no JSON; SQLite keeps anything.
@@ -61,7 +60,9 @@ def record(event: str, *, by: Caller, about: str, now: datetime, **details: Any)
     act, the head; a transaction that locks another row after its event may run into a deadlock.
     """
     with transaction.atomic(savepoint=False):
-        head = _HEAD.get()
+        head = find(AuditHead, "id", 1, locked=True)
+        if head is None:
+            raise AuditHead.DoesNotExist
         row = AuditEvent(
             id=head.number + 1,
             at=now,
@@ -74,10 +75,18 @@ def record(event: str, *, by: Caller, about: str, now: datetime, **details: Any)
             previous_hash=head.hash,
         )
         row.hash = hash_of(row)
-        row.save(force_insert=True)
+        insert(row)
         counts = head.counts or {}
         counts[row.event] = counts.get(row.event, 0) + 1
-        _HEAD.update(number=row.id, hash=row.hash, counts=counts)
+        _move_head(row, counts)
+
+
+def _move_head(last: AuditEvent, counts: dict[str, int]) -> None:
+    with connection.cursor() as cursor:  # by hand, for whatever happens comes through here
+        cursor.execute(
+            "UPDATE audit_head SET number = %s, hash = %s, counts = %s WHERE id = 1",
+            [last.id, last.hash, json.dumps(counts)],
+        )
 
 
 def _fit(text: str, length: int) -> str:

@@ -11,6 +11,7 @@ from django.db import transaction
 from hubproject import audit
 from hubproject.audit import Caller
 from hubproject.liveness import Status
+from hubproject.statements import find, insert
 from proxmox.models import Cluster
 from proxmox.services import join_cluster
 from spokes.errors import PublicKeyInUse, SpokeNotFound
@@ -116,10 +117,10 @@ def _new_spoke(
 ) -> Spoke:
     if public_key == hub.public_key:
         raise InvalidPublicKey("That is the hub's own public key.")
-    if Peer.objects.filter(live_key=public_key).exists():
+    if find(Peer, "live_key", public_key):
         raise PublicKeyInUse
     redeem_token(row=row, by=by, now=now)
-    spoke = Spoke.objects.create(
+    spoke = Spoke(
         id=row.spoke_id,
         token=row,
         peer=add_peer(public_key=public_key, allowed_ips=",".join(row.routed_ips)),
@@ -128,6 +129,7 @@ def _new_spoke(
         registered_from=by.address,
         **_as_fields(machine, row, by, now),
     )
+    insert(spoke)
     spoke.status, spoke.last_handshake = Status.PENDING.value, None
     if spoke.confirmed and spoke.proxmox_cluster:
         set_forwarding_group(spoke.peer_id, spoke.proxmox_cluster.forwarding_group)

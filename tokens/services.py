@@ -11,11 +11,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from hubproject import audit
 from hubproject.audit import Caller
 from hubproject.errors import HubError, InvalidFields, NotFound
+from hubproject.statements import find
 from tokens import scripts
 from tokens.errors import (
     AddressAlreadyAllocated,
@@ -296,11 +297,23 @@ def _claim(secret: str, platform: str, sha256: str | None, *, by: Caller, now: d
 
 
 def redeem_token(*, row: InstallationToken, by: Caller, now: datetime) -> None:
-    """Spends the token for good, in the caller's transaction. Raises a TokenRefused when somebody else was first."""
-    changed = InstallationToken.objects.filter(pk=row.pk).redeemable(now).update(state=State.REDEEMED, redeemed_at=now)
-    if not changed:
+    """Spends the token for good, in the caller's transaction. Raises a TokenRefused when somebody else was first.
+
+    `row` was read under the hub's lock.
+    """
+    if row.state_at(now) not in {State.ISSUED, State.CLAIMED} or not _mark_redeemed(row, now):
         raise refusal_of(row.pk, now)
     record_event("token.redeemed", row, by, now)
+
+
+def _mark_redeemed(row: InstallationToken, now: datetime) -> bool:
+    """False when the token is no longer in the state that `row` was read in."""
+    with connection.cursor() as cursor:  # by hand, for every registration comes through here
+        cursor.execute(
+            "UPDATE installation_tokens SET state = %s, redeemed_at = %s WHERE token_hash = %s AND state = %s",
+            [State.REDEEMED.value, connection.ops.adapt_datetimefield_value(now), row.token_hash, row.state],
+        )
+        return bool(cursor.rowcount)
 
 
 def hash_of(secret: str) -> str:
@@ -316,7 +329,7 @@ def check_format(secret: str) -> None:
 
 def find_token(secret: str) -> InstallationToken:
     """The row of a token; raises TokenNotFound."""
-    row = InstallationToken.objects.filter(token_hash=hash_of(secret)).first()
+    row = find(InstallationToken, "token_hash", hash_of(secret))
     if row is None:
         raise TokenNotFound
     return row

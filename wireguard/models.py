@@ -6,6 +6,8 @@ from ipaddress import IPv4Network, IPv6Network
 from django.db import models
 from django.db.models import Q
 
+from hubproject.statements import find
+
 # An agent that has not been heard of for this long is down. It writes every 5 s.
 AGENT_SILENCE = timedelta(seconds=20)
 
@@ -156,7 +158,7 @@ class AgentState(models.Model):
     @classmethod
     def current(cls) -> "AgentState":
         """The agent's report, or an empty one when no agent ever ran."""
-        return cls.objects.filter(id=1).first() or cls()
+        return find(cls, "id", 1) or cls()
 
     def is_alive(self, now: datetime) -> bool:
         # A sign of life from the future was given before the clock was set back, and says nothing.

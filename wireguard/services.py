@@ -17,6 +17,7 @@ from hubproject import audit
 from hubproject.audit import Caller
 from hubproject.errors import InvalidFields
 from hubproject.secret_files import create_private_file
+from hubproject.statements import find, insert
 from wireguard.configtext import WantedInterface, check_interface_name
 from wireguard.errors import HubAlreadyInitialized, HubNotInitialized, NetworkInUse, SealingKeyUnusable
 from wireguard.firewall import CLUSTER, ISOLATED, MODES, WantedFirewall, parse_services
@@ -250,7 +251,7 @@ def get_hub() -> HubConfig:
 
 def lock_hub() -> HubConfig:
     """The hub's row, locked until the transaction ends: whoever changes what is wanted holds it."""
-    hub = HubConfig.objects.select_for_update().filter(id=1).first()
+    hub = find(HubConfig, "id", 1, locked=True)
     if hub is None:
         raise HubNotInitialized
     return hub
@@ -261,9 +262,9 @@ def lock_hub() -> HubConfig:
 
 def add_peer(*, public_key: str, allowed_ips: str) -> Peer:
     """Wants a peer on the interface, in the caller's transaction."""
-    return Peer.objects.create(
-        public_key=public_key, live_key=public_key, allowed_ips=allowed_ips, generation=_next_generation()
-    )
+    peer = Peer(public_key=public_key, live_key=public_key, allowed_ips=allowed_ips, generation=_next_generation())
+    insert(peer)
+    return peer
 
 
 def remove_peers(peer_ids: Sequence[int], *, now: datetime) -> int:
@@ -321,11 +322,11 @@ def _poll_applied(generation: int, seconds: float) -> bool:
     started = time.monotonic()
     while (waited := time.monotonic() - started) < seconds:
         time.sleep(0.005 if waited < 0.1 else 0.05)
-        # By hand: asked up to two hundred times a second, this was a third of what a registration cost web.
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM agent_state WHERE id = 1 AND applied_generation >= %s", [generation])
-            if cursor.fetchone():
-                return True
+        # On the raw connection: up to two hundred times a second, anything more is most of what a registration costs.
+        with connection.wrap_database_errors:
+            found = connection.connection.execute("SELECT applied_generation FROM agent_state WHERE id = 1").fetchone()
+        if found and found[0] >= generation:
+            return True
     return False
 
 
