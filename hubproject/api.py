@@ -355,13 +355,19 @@ class PageParameters(QueryParameters):
     pageSize = serializers.IntegerField(min_value=1, max_value=MAX_PAGE_SIZE, default=MAX_PAGE_SIZE)
 
 
-def page_of(rows: QuerySet[Any], total: int, parameters: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """One page of `rows`, and the envelope's `page`, `pageSize`, `nextPage` (null on the last)."""
+def page_of(
+    rows: QuerySet[Any], total: int, parameters: Mapping[str, Any], *, shown: QuerySet[Any] | None = None
+) -> tuple[list[Any], dict[str, Any]]:
+    """One page of `rows`, and the envelope's `page`, `pageSize`, `nextPage` (null on the last).
+
+    `shown` has the rows as an answer needs them, in the same order; which of them are on the page `rows` alone says,
+    so that columns and joins that nothing is chosen by are asked of one page only.
+    """
     page, size = parameters["page"], parameters["pageSize"]
     start = (page - 1) * size
     has_more = start + size < total
     # Ten thousand whole rows are dear to sort, their keys are not.
-    of_page = rows.filter(pk__in=rows.values("pk")[start : start + size])
+    of_page = (rows if shown is None else shown).filter(pk__in=rows.values("pk")[start : start + size])
     found = list(of_page) if start < total else []
     return found, {"page": page, "pageSize": size, "nextPage": page + 1 if has_more else None}
 

@@ -1,7 +1,7 @@
 """Which spokes a list is about and in what order: the same for the REST list and for the dashboard's."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property, reduce
 from operator import or_
 
@@ -92,14 +92,16 @@ class SpokeFilter(django_filters.FilterSet):  # type: ignore[misc] # the package
 
 def status_counts(now: datetime) -> dict[Status, int]:
     """How many spokes have each status: counted in one narrow index, less the removed. A join would cost more."""
-    seen, gone = PeerStatus.objects.all(), Spoke.objects.filter(removed_at__isnull=False)
+    seen = PeerStatus.objects.all()
+    # A range, for which SQLite uses the index; `IS NOT NULL` it takes for most rows.
+    gone = Spoke.objects.filter(removed_at__gt=datetime.min.replace(tzinfo=UTC))
     gone_lately = gone.filter(removed_at__gt=now - ACTIVE_WITHIN)
     counts = {
         "live": count_of(Spoke.objects.live()),
         "active": count_of(seen.filter(heard_lately(now))),
         "heard": count_of(seen.filter(heard_at__isnull=False)),
-        "active_gone": count_of(gone_lately.filter(heard_lately(now, "peer__status__heard_at"))),
-        "heard_gone": count_of(gone.filter(peer__status__heard_at__isnull=False)),
+        "active_gone": count_of(seen.filter(heard_lately(now), peer__in=gone_lately.values("peer"))),
+        "heard_gone": count_of(seen.filter(heard_at__isnull=False, peer__in=gone.values("peer"))),
     }
     found = HubConfig.objects.filter(id=1).annotate(**counts).values(*counts).first() or dict.fromkeys(counts, 0)
     active, heard = found["active"] - found["active_gone"], found["heard"] - found["heard_gone"]

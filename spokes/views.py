@@ -58,8 +58,9 @@ class SpokeViewSet(ViewSet):
         parameters, at = ListParameters.read(request), now()
         chosen = SpokeFilter(parameters, now=at)
         total = chosen.total
-        rows = chosen.qs.with_status(at).order_by(*ordering_of(parameters["ordering"]))
-        spokes, page = page_of(rows, total, parameters)
+        order = ordering_of(parameters["ordering"])
+        shown = Spoke.objects.with_status(at).order_by(*order)
+        spokes, page = page_of(chosen.qs.order_by(*order), total, parameters, shown=shown)
         totals = {f"{name.value}Count": count for name, count in chosen.counts.items()}
         return Response(SpokePage({"spokes": spokes, "totalCount": total, **totals, **page}).data)
 
