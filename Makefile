@@ -50,17 +50,22 @@ check: .venv/dev ## style, types, import law, shell scripts
 	@.venv/bin/lint-imports
 	@shellcheck -x -a -s sh deploy/*.sh tests/kernel/*.sh
 
+# What waits more than it works, and so has a lane of its own.
+THIRD_LANE := tests/browser tests/deploy tests/journeys tests/chaos $(wildcard tests/tokens/test_script_*.py tests/tokens/test_*_script.py)
+
 test: .venv/dev ## everything that guards this project, real tunnels and PostgreSQL included
 	@deploy/packages.sh $(TEST_PACKAGES)
-	@$(MAKE) --no-print-directory check
-	@# Two lanes, one a core: everything but the journeys and chaos; and the database's tests on PostgreSQL, then those.
-	@( bad=0; $(PY) -m tests.postgres $(PY) -m pytest -q -p no:cacheprovider -m django_db || bad=1; \
-	    $(PY) -m pytest -q -p no:cacheprovider tests/journeys tests/chaos || bad=1; exit $$bad ) >.second-lane.log 2>&1 & second=$$!; \
-	    .venv/bin/coverage run -m pytest -q --ignore=tests/journeys --ignore=tests/chaos; first_status=$$?; \
-	    wait $$second; second_status=$$?; \
-	    echo "On PostgreSQL, then the journeys:"; cat .second-lane.log; \
+	@# Three lanes for two cores: most on SQLite; what needs a database on PostgreSQL; machines, browsers and scripts.
+	@# `make` by its name: as $(MAKE) a dry run would run all of it.
+	@( make --no-print-directory check && $(PY) -m tests.postgres $(PY) -m pytest -q -p no:cacheprovider -m django_db ) \
+	        >.second-lane.log 2>&1 & second=$$!; \
+	    $(PY) -m pytest -q -p no:cacheprovider $(THIRD_LANE) >.third-lane.log 2>&1 & third=$$!; \
+	    .venv/bin/coverage run -m pytest -q $(addprefix --ignore=,$(THIRD_LANE)); first_status=$$?; \
+	    wait $$second; second_status=$$?; wait $$third; third_status=$$?; \
+	    echo "Style and types, then on PostgreSQL:"; cat .second-lane.log; \
+	    echo "Machines, browsers, scripts:"; cat .third-lane.log; \
 	    .venv/bin/coverage report; \
-	    test $$first_status = 0 && test $$second_status = 0
+	    test "$$first_status$$second_status$$third_status" = 000
 
 prove: .venv/dev ## the guarantees at full size: races, generated calls, tamperings, on SQLite and PostgreSQL
 	@deploy/packages.sh $(TEST_PACKAGES)
@@ -120,4 +125,4 @@ lock: .venv/bin/pip ## renew both lock files from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what was built here; the data directory stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks .coverage* .second-lane.log .scripts-cuts.log
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks .coverage* .second-lane.log .third-lane.log .scripts-cuts.log

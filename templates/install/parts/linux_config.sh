@@ -42,8 +42,7 @@ print_dns() {
         printf 'PreDown = resolvectl revert %%i || true\n'
         ;;
     resolvconf)
-        # shellcheck disable=SC2086 # two lists of words, checked
-        printf 'DNS = %s\n' "$(printf '%s,' $DNS_SERVERS $DNS_DOMAINS | sed 's/,$//')"
+        printf 'DNS = %s\n' "$(printf '%s %s' "$DNS_SERVERS" "$DNS_DOMAINS" | sed 's/ *$//; s/  */,/g')"
         ;;
     esac
 }
