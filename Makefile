@@ -13,7 +13,7 @@ TEST_PACKAGES := $(TUNNEL_PACKAGES) chromium postgresql redis-server nginx caddy
 CHAOS_PACKAGES := $(TEST_PACKAGES) faketime
 SCRIPT_PACKAGES := $(TUNNEL_PACKAGES) shellcheck strace busybox util-linux perl original-awk mmdebstrap systemd-container
 
-.PHONY: help setup demo run test check prove scripts schema lock clean chaos soak bench bench-peers kernel browser guide deploy-test
+.PHONY: help setup demo run test check coverage prove scripts schema lock clean chaos soak bench bench-peers kernel browser guide deploy-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -50,22 +50,28 @@ check: .venv/dev ## style, types, import law, shell scripts
 	@.venv/bin/lint-imports
 	@shellcheck -x -a -s sh deploy/*.sh tests/kernel/*.sh
 
-# What waits more than it works, and so has a lane of its own.
-THIRD_LANE := tests/browser tests/deploy tests/journeys tests/chaos $(wildcard tests/tokens/test_script_*.py tests/tokens/test_*_script.py)
+# What waits more than it works has a lane of its own.
+MACHINES := tests/browser tests/deploy tests/journeys tests/chaos
+SCRIPTS := $(wildcard tests/tokens/test_script_*.py tests/tokens/test_*_script.py)
+THE_REST := $(addprefix --ignore=,$(MACHINES) $(SCRIPTS))
+PYTEST := $(PY) -m pytest -q -p no:cacheprovider
 
 test: .venv/dev ## everything that guards this project, real tunnels and PostgreSQL included
 	@deploy/packages.sh $(TEST_PACKAGES)
-	@# Three lanes for two cores: most on SQLite; what needs a database on PostgreSQL; machines, browsers and scripts.
-	@# `make` by its name: as $(MAKE) a dry run would run all of it.
-	@( make --no-print-directory check && $(PY) -m tests.postgres $(PY) -m pytest -q -p no:cacheprovider -m django_db ) \
+	@# Three lanes for two cores. `make` by its name: as a variable a dry run would run all of it.
+	@( make --no-print-directory check && $(PY) -m tests.postgres $(PYTEST) -m django_db && $(PYTEST) $(SCRIPTS) ) \
 	        >.second-lane.log 2>&1 & second=$$!; \
-	    $(PY) -m pytest -q -p no:cacheprovider $(THIRD_LANE) >.third-lane.log 2>&1 & third=$$!; \
-	    .venv/bin/coverage run -m pytest -q $(addprefix --ignore=,$(THIRD_LANE)); first_status=$$?; \
+	    $(PYTEST) $(MACHINES) >.third-lane.log 2>&1 & third=$$!; \
+	    $(PYTEST) $(THE_REST); first_status=$$?; \
 	    wait $$second; second_status=$$?; wait $$third; third_status=$$?; \
-	    echo "Style and types, then on PostgreSQL:"; cat .second-lane.log; \
-	    echo "Machines, browsers, scripts:"; cat .third-lane.log; \
-	    .venv/bin/coverage report; \
+	    echo "Style and types, PostgreSQL, scripts:"; cat .second-lane.log; \
+	    echo "Machines and browsers:"; cat .third-lane.log; \
 	    test "$$first_status$$second_status$$third_status" = 000
+
+coverage: .venv/dev ## which lines and branches of the product the tests reach, but for those of machines and scripts
+	@deploy/packages.sh $(TEST_PACKAGES)
+	@.venv/bin/coverage run -m pytest -q -p no:cacheprovider $(THE_REST)
+	@.venv/bin/coverage report
 
 prove: .venv/dev ## the guarantees at full size: races, generated calls, tamperings, on SQLite and PostgreSQL
 	@deploy/packages.sh $(TEST_PACKAGES)
