@@ -119,10 +119,12 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     @property
     def fields(self) -> BindingDict:
-        """Made once for each class; the framework would copy them for every request."""
+        """Made once for each class, bound to no request; the framework would copy them for every one."""
         kind = type(self)
         if kind not in _FIELDS:
-            _FIELDS[kind] = super().fields
+            blank = kind()
+            _FIELDS[kind] = BindingDict(blank)
+            _FIELDS[kind].update(blank.get_fields())
         return _FIELDS[kind]
 
     def to_internal_value(self, data: Any) -> Any:

@@ -8,22 +8,20 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import Error as DatabaseTrouble
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hubproject import audit
-from hubproject.audit import Caller
 from hubproject.service_manager import Liveness
+from wireguard import repairs
 from wireguard.backends import Backend, BackendError, InterfaceMissing, PrivilegeMissing
-from wireguard.configtext import Difference, WantedInterface, WantedPeer
+from wireguard.configtext import Difference, WantedInterface
 from wireguard.drift import Drift, Kind, peer_drift
 from wireguard.dump import DumpError
 from wireguard.handshakes import failures_between
@@ -31,8 +29,10 @@ from wireguard.hold import differences
 from wireguard.interface import InterfaceRefused, Look, Repair, WireGuardService
 from wireguard.keys import public_key_of
 from wireguard.lease import Lease, LeaseLost
+from wireguard.live_peers import Live, proven, read_live_peers, wanted_peer
 from wireguard.models import AgentState, HubConfig, Peer
 from wireguard.observations import Observations
+from wireguard.repairs import Pace
 from wireguard.sealing import SealingError
 from wireguard.services import wanted_firewall, wanted_interface
 from wireguard.wakeup import Wakeup
@@ -40,32 +40,17 @@ from wireguard.wakeup import Wakeup
 LOOK_SECONDS = 10.0
 # After a newcomer: somebody is watching the dashboard for its first handshake.
 LOOK_AFTER_NEWCOMER_SECONDS = 2.0
-# What a repair did not end, although every program said it had, is tried ever less often, but at least so often.
-STUCK_RETRY_SECONDS = 60.0
 BEAT_SECONDS = 3.0
 RETRY_SECONDS = 1.0
 STANDBY_SECONDS = 1.0
 UNMANAGED_RETRY_SECONDS = 10.0
 # While a look is under way its result is fetched soon; otherwise the agent sleeps until somebody commits.
 LOOK_POLL_SECONDS = 0.1
-_AGENT = Caller(actor="agent")
-# An audit row names at most so many peers, a sentence so many; the counts beside them are whole.
-_PEERS_IN_AUDIT = 20
-_PEERS_IN_SENTENCE = 3
 
 log = logging.getLogger(__name__)
 
 # What can be wrong with the machine or the configuration, as opposed to the database.
 Hindrance = (BackendError, DumpError, SealingError)
-
-
-class Live(NamedTuple):
-    """The peers that are wanted, each by its public key."""
-
-    peers: dict[str, WantedPeer]
-    ids: dict[str, int]
-    generations: dict[str, int]
-    as_of: int  # they are not older than this generation of the hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +99,7 @@ class Agent:
         self._applied = 0
         self._live: Live | None = None
         self._report: AgentState | None = None
-        # When each thing was repaired last; and what was found again right after that, with the repairs since.
-        self._repaired: dict[Drift, float] = {}
-        self._stuck: dict[Drift, int] = {}
+        self._pace = Pace(LOOK_SECONDS)
 
     # --- The loop -------------------------------------------------------------------------------------------------
 
@@ -285,7 +268,7 @@ class Agent:
         if not self._service.is_there(wanted.name):
             self._refuse_too_soon(wanted)
             self._service.bring_up(wanted, {})
-            self._repaired[Drift(Kind.INTERFACE_GONE)] = self._monotonic()
+            self._pace.note(Drift(Kind.INTERFACE_GONE), self._monotonic())
 
     def _bring_up(self, wanted: WantedInterface, hub: HubConfig) -> None:
         is_there = self._service.is_there(wanted.name)
@@ -303,11 +286,11 @@ class Agent:
         if Drift(Kind.INTERFACE_GONE) in repair.done:
             self._state().interface_up_since = timezone.now()
             if not self._is_first_start:
-                self._repaired[Drift(Kind.INTERFACE_GONE)] = self._monotonic()
+                self._pace.note(Drift(Kind.INTERFACE_GONE), self._monotonic())
         if not self._is_held and (not self._is_first_start or (is_there and self._state().synced_at)):
             # Of the interface's own settings nobody can tell here whether the configuration was changed.
             is_drift = [drift for drift in repair.done if drift.public_key or drift.kind is Kind.INTERFACE_GONE]
-            self._record(wanted, _proven(is_drift, live, applied))
+            self._record(wanted, proven(is_drift, live, applied))
         if repair.failure:
             raise repair.failure
         self._brought_up, self._applied = wanted, hub.generation
@@ -329,8 +312,7 @@ class Agent:
 
     def _refuse_too_soon(self, wanted: WantedInterface) -> None:
         """Who takes the interface away again and again is not fought more than once an interval."""
-        made_at = self._repaired.get(Drift(Kind.INTERFACE_GONE))
-        if made_at is not None and self._monotonic() - made_at < LOOK_SECONDS:
+        if self._pace.is_too_soon(Drift(Kind.INTERFACE_GONE), self._monotonic()):
             raise InterfaceRefused(f"{wanted.name} is gone again, right after it was made: something takes it away.")
 
     def _apply_changes(self, hub: HubConfig) -> None:
@@ -339,7 +321,7 @@ class Agent:
         changes = list(rows.values_list("public_key", "allowed_ips", "live_key"))
         if _is_on_hold():
             return
-        put = {key: _wanted_peer(key, ips) for key, ips, live_key in changes if live_key}
+        put = {key: wanted_peer(key, ips) for key, ips, live_key in changes if live_key}
         remove = tuple({key for key, _, live_key in changes if not live_key} - put.keys())
         # In this order an address that changes hands never takes what its last holder might with it.
         self._service.apply(hub.interface_name, Difference(remove, ()))
@@ -376,14 +358,14 @@ class Agent:
             self._tell(differences(peers_found, live.peers, taken.look.seen))
             failure = None
         else:
-            found = _proven([*taken.look.wrong, *peers_found], live, taken.applied)
+            found = proven([*taken.look.wrong, *peers_found], live, taken.applied)
             failure = self._repair(wanted, hub, live, found, taken.started)
         self._observations.write(taken.look.seen, live.ids, taken.at, self._seconds_before(taken))
         self._count_failures(taken.at)
         self._last_look = taken.started
         self._state().synced_at = taken.at
         self._next_beat = 0.0
-        problem = taken.look.problem or self._stuck_sentence(wanted)
+        problem = taken.look.problem or self._pace.stuck_sentence(wanted.name)
         self._look_hindrance = failure or (BackendError(problem) if problem else None)
 
     def _count_failures(self, at: datetime) -> None:
@@ -400,7 +382,7 @@ class Agent:
         """
         generation = HubConfig.objects.values_list("generation", flat=True).get(id=1)
         if self._live is None or self._live.as_of != generation:
-            self._live = _read_live_peers(generation)
+            self._live = read_live_peers(generation)
         return self._live
 
     def _tell(self, sentences: list[str]) -> None:
@@ -424,31 +406,13 @@ class Agent:
         found: Collection[Drift],
         started: float,
     ) -> BackendError | None:
-        """Ends each drift at most once an interval, and looks again at once to see whether that has had an effect."""
-        last = {drift: started - at for drift, at in self._repaired.items() if started - at <= STUCK_RETRY_SECONDS}
-        self._stuck = {
-            drift: self._stuck.get(drift, 0)
-            for drift in found
-            if drift in self._stuck or last.get(drift, LOOK_SECONDS) < LOOK_SECONDS
-        }
-        pause = {drift: min(LOOK_SECONDS * max(1, tries), STUCK_RETRY_SECONDS) for drift, tries in self._stuck.items()}
-        due = [drift for drift in found if drift not in last or last[drift] >= pause.get(drift, LOOK_SECONDS)]
+        """Ends what is due, and looks again at once to see whether that has had an effect."""
+        due = self._pace.due(found, started)
         repair = self._service.repair(wanted, due, live.peers, wanted_firewall(hub)) if due else Repair()
         if repair.done:
             self._next_look = self._monotonic()
-        self._repaired = {drift: started - ago for drift, ago in last.items()} | dict.fromkeys(repair.done, started)
-        self._stuck |= {drift: self._stuck[drift] + 1 for drift in repair.done if drift in self._stuck}
-        self._record(wanted, [drift for drift in repair.done if drift not in self._stuck])
+        self._record(wanted, self._pace.done(repair.done, started))
         return repair.failure
-
-    def _stuck_sentence(self, wanted: WantedInterface) -> str:
-        if not self._stuck:
-            return ""
-        kind = min(self._stuck).kind
-        return (
-            f"{_sentence(kind, sorted(drift for drift in self._stuck if drift.kind is kind))}: putting that right has "
-            f"no effect on {wanted.name}, although every program says it had. Something else may be changing it."
-        )
 
     def _record(self, wanted: WantedInterface, drifts: Collection[Drift]) -> None:
         """Counts the repairs and writes an audit event for each kind."""
@@ -457,7 +421,7 @@ class Agent:
         by_kind: dict[Kind, list[Drift]] = defaultdict(list)
         for drift in drifts:
             by_kind[drift.kind].append(drift)
-        sentences = [_sentence(kind, same) for kind, same in by_kind.items()]
+        sentences = [repairs.sentence(kind, same) for kind, same in by_kind.items()]
         log.warning("repaired %s: %s", wanted.name, "; ".join(sentences))
         now, state = timezone.now(), self._state()
         state.drift_repairs = dict(Counter(state.drift_repairs) + Counter(drift.kind.value for drift in drifts))
@@ -466,7 +430,7 @@ class Agent:
             self._lease.fence()
             state.save(update_fields=["drift_repairs", "last_repair", "last_repair_at"])
             for kind, same in by_kind.items():
-                _record_kind(wanted, kind, same, now)
+                repairs.record(wanted.name, kind, same, now)
 
     # --- Reporting ------------------------------------------------------------------------------------------------
 
@@ -506,55 +470,3 @@ def keep_garbage_collection_rare() -> None:
 
 def _is_on_hold() -> bool:
     return AgentState.objects.filter(id=1, hold=True).exists()
-
-
-def _read_live_peers(as_of: int) -> Live:
-    live = Live({}, {}, {}, as_of)
-    rows = Peer.objects.filter(live_key__isnull=False).values_list("id", "public_key", "allowed_ips", "generation")
-    for peer_id, key, allowed_ips, generation in rows.iterator():
-        live.peers[key], live.ids[key] = _wanted_peer(key, allowed_ips), peer_id
-        live.generations[key] = generation
-    return live
-
-
-@lru_cache(maxsize=1 << 17)
-def _wanted_peer(public_key: str, allowed_ips: str) -> WantedPeer:
-    return WantedPeer(public_key, tuple(allowed_ips.split(",")))
-
-
-def _proven(found: Iterable[Drift], live: Live, applied: int) -> list[Drift]:
-    """Leaves out the peers that had not been applied when the look was taken: they are not drift, only newer."""
-    found = list(found)
-    newer = {key for kind, key in found if live.generations.get(key, 0) > applied}
-    if any(kind is Kind.PEER_FOREIGN for kind, _ in found):
-        removed_since = Peer.objects.filter(live_key__isnull=True, generation__gt=applied)
-        newer |= set(removed_since.values_list("public_key", flat=True))
-    return [drift for drift in found if drift.public_key not in newer]
-
-
-def _record_kind(wanted: WantedInterface, kind: Kind, drifts: Collection[Drift], now: datetime) -> None:
-    """One event. `peers` are the names of spokes where they are known, else public keys."""
-    names = _names(drifts)
-    audit.record(
-        "drift.repaired",
-        by=_AGENT,
-        about=names[0] if len(drifts) == 1 and names else wanted.name,
-        now=now,
-        interface=wanted.name,
-        kind=kind.value,
-        count=len(drifts),
-        peers=names,
-    )
-
-
-def _names(drifts: Collection[Drift], most: int = _PEERS_IN_AUDIT) -> list[str]:
-    keys = [drift.public_key for drift in drifts if drift.public_key][:most]
-    spokes = dict(Peer.objects.filter(live_key__in=keys).values_list("public_key", "spoke__name"))
-    return [spokes.get(key) or key for key in keys]
-
-
-def _sentence(kind: Kind, drifts: Collection[Drift]) -> str:
-    """What was wrong, and with whom: "Peers were missing (laptop-7)"."""
-    names = _names(drifts, _PEERS_IN_SENTENCE)
-    more = [f"{len(drifts) - len(names)} more"] if names and len(drifts) > len(names) else []
-    return f"{kind.sentence} ({', '.join(names + more)})" if names else kind.sentence

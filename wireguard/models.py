@@ -133,7 +133,7 @@ class AgentState(models.Model):
     # Counted for the metrics: over the life of the hub, whichever agent was in charge.
     received = models.PositiveBigIntegerField(default=0, help_text="Bytes received from all peers, ever.")
     sent = models.PositiveBigIntegerField(default=0, help_text="Bytes sent to all peers, ever.")
-    handshake_intervals = models.JSONField(default=dict, help_text="A histogram: see HandshakeIntervals.")
+    handshake_intervals = models.JSONField(default=dict, help_text="A histogram: see add_intervals.")
     handshake_failures = models.PositiveBigIntegerField(
         default=0, help_text="How often a peer fell silent, or was not heard within five minutes of its registration."
     )

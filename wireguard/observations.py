@@ -144,7 +144,7 @@ class Observations:
         `seconds`: how long ago the look before was; None when there was none.
         """
         written, unchanged, moment = self._known(), self._seen_before(at), Moment(at, seconds)
-        changed, moving = [], set(self._moving)
+        changed, moving = [], self._moving & seen.peers.keys()
         for key, peer in seen.peers.items():
             if unchanged.get(key) == peer and key not in moving:
                 continue

@@ -6,6 +6,7 @@ import json
 import pytest
 from django.test import Client
 
+from spokes.serializers import RegisterSpoke
 from tests.conftest import JSON, assert_refused, everything, issue, new_key, refused_fields
 from tokens.models import InstallationToken
 from wireguard.models import HubConfig
@@ -174,3 +175,11 @@ def test_it_refuses_a_required_field_that_is_missing_null_or_empty(admin, path, 
 def test_it_refuses_a_field_it_does_not_know_and_names_it(admin, path):
     body = REQUIRED[path] | {"spokename": "x", "token_hash": "y"}
     assert set(refused_fields(admin.post(path, body, content_type=JSON))) == {"spokename", "token_hash"}
+
+
+def test_what_was_sent_is_not_kept_beyond_its_request(hub, monkeypatch):
+    """A token would stay in memory for as long as the process lives."""
+    monkeypatch.setattr("hubproject.api._FIELDS", {})  # as in a process that has answered nobody yet
+    assert post(json.dumps(good_body()).encode()).status_code == 201
+    for field in RegisterSpoke().fields.values():
+        assert not hasattr(field.parent, "initial_data")

@@ -98,6 +98,15 @@ def test_samples_older_than_a_week_go_a_hundred_at_a_time(observations):
     assert TrafficSample.objects.count() == 2
 
 
+def test_peers_that_are_gone_are_forgotten(observations):
+    """Over the years there are many."""
+    peer = want_peer(2)
+    write(observations, peer, rx=90_000)
+    unwant(peer)
+    observations.write(seen(), {}, AT, 10.0)
+    assert peer.public_key not in repr(vars(observations))
+
+
 def test_a_spoke_removed_since_the_look_is_not_brought_back(observations):
     peer, stayer = want_peer(2), want_peer(3)
     ids = {peer.public_key: peer.id, stayer.public_key: stayer.id}

@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='agentstate',
             name='handshake_intervals',
-            field=models.JSONField(default=dict, help_text='A histogram: see HandshakeIntervals.'),
+            field=models.JSONField(default=dict, help_text='A histogram: see add_intervals.'),
         ),
         migrations.AddField(
             model_name='agentstate',
