@@ -3,27 +3,25 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.urls import reverse
 
+from hubproject.certificate import SHORT
 from hubproject.models import TimerReport
 from hubproject.navigation import ClusterNow
+from hubproject.pool_use import PoolUse
 from hubproject.timer_reports import reports
 from proxmox.models import Health
 from tokens.models import InstallationToken
 from tokens.progress import has_stopped
 from wireguard.models import AgentState, HubConfig
 
-if TYPE_CHECKING:
-    from hubproject.overview import PoolUse
-
 POOL_IS_TIGHT = 0.8
 DARK_SHOWN = 5
 # A new hub has a day to be backed up; a backup every night may take its time.
 BACKUP_IS_DUE = timedelta(days=1)
 BACKUP_IS_OLD = timedelta(hours=26)
-CERTIFICATE_IS_SHORT = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def attention_of(
     clusters: Sequence[ClusterNow],
     installs: Sequence[InstallationToken],
     dark: Sequence[dict[str, Any]],
-    pool: "PoolUse",
+    pool: PoolUse,
     at: datetime,
 ) -> list[Attention]:
     """Everything that needs somebody, the worse first."""
@@ -136,7 +134,7 @@ def _dark_trouble(dark: Sequence[dict[str, Any]], clusters: Sequence[ClusterNow]
         yield Attention("warn", "triangle", "More went dark", "in the last 24 hours", link=inactive, words="View all")
 
 
-def _pool_trouble(pool: "PoolUse") -> Iterator[Attention]:
+def _pool_trouble(pool: PoolUse) -> Iterator[Attention]:
     if pool.share >= POOL_IS_TIGHT:
         tone, shape = ("bad", "diamond") if pool.used >= pool.size else ("warn", "triangle")
         detail = f"{pool.sentence}. Remove spokes that are gone, or set up a larger network."
@@ -172,6 +170,6 @@ _ON_THE_HUB = "Run manage.py backup on the hub, and see whether its timer is ena
 
 def _short_certificate(last: TimerReport | None, at: datetime) -> Iterator[Attention]:
     """One that was long enough when it was looked at, some time ago."""
-    if last is not None and last.is_good and last.expires_at and last.expires_at - at < CERTIFICATE_IS_SHORT:
+    if last is not None and last.is_good and last.expires_at and last.expires_at - at < SHORT:
         ends = f"It ends on {last.expires_at:%Y-%m-%d}."
         yield Attention("bad", "diamond", "The certificate ends soon", detail=ends)

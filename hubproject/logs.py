@@ -27,13 +27,6 @@ def mask_secrets(text: str) -> str:
     return _SECRET.sub(lambda found: f"{found[1] or found[2]}…", text)
 
 
-class MaskingFormatter(logging.Formatter):
-    """Masks the finished line, so that a secret is hidden wherever it came from: message, arguments or traceback."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return mask_secrets(super().format(record))
-
-
 # --- What is done to every line -----------------------------------------------------------------------------------
 
 

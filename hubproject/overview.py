@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -21,15 +21,14 @@ from hubproject.event_words import words_of
 from hubproject.liveness import ACTIVE_WITHIN, Status
 from hubproject.models import AuditEvent, Role
 from hubproject.navigation import ClusterNow, agent_of, clusters_of, hub_of
+from hubproject.pool_use import pool_use
 from proxmox.models import Health
 from spokes.filters import status_counts
 from tokens.models import InstallationToken, State
-from tokens.pool import Pool
 from tokens.progress import has_stopped, stopped
 from wireguard.models import PeerStatus, TrafficSample
 
 DAY = timedelta(days=1)
-MAP_CELLS = 256
 EVENTS_SHOWN = 8
 INSTALLS_SHOWN = 6
 # A sample is of a minute, and the agent writes it when the minute is over.
@@ -41,35 +40,6 @@ BETWEEN_SPOKES = {
     "cluster": "Within a cluster",
     "open": "Open",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PoolUse:
-    """How full the pool is: addresses in use, resting, free, and how full each cell of the map is (0 to 1)."""
-
-    size: int
-    used: int
-    resting: int
-    cells: list[float]
-
-    @property
-    def free(self) -> int:
-        return max(0, self.size - self.used - self.resting)
-
-    @property
-    def share(self) -> float:
-        return self.used / self.size if self.size else 1.0
-
-    @property
-    def percent(self) -> str:
-        """Rounded, but neither nothing nor everything is said of what is not."""
-        if 0 < self.share < 0.01:
-            return "< 1"
-        return str(min(99, round(self.share * 100)) if self.share < 1 else 100)
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.used} of {self.size} addresses are in use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +78,7 @@ def _without_hub(request: HttpRequest) -> HttpResponse:
 
 
 def _figures(request: HttpRequest, hub: Any, at: datetime) -> dict[str, Any]:
-    agent, clusters, pool = agent_of(request), clusters_of(request, at), _pool_use(hub)
+    agent, clusters, pool = agent_of(request), clusters_of(request, at), pool_use(hub)
     spokes, installs, dark = status_counts(at), _installs(at), _gone_dark(at)
     waiting = [token for token in installs if token.state_at(at) in {State.ISSUED, State.CLAIMED}]
     events = AuditEvent.objects.exclude(event__in=UNTOLD_EVENTS)[:EVENTS_SHOWN]
@@ -171,19 +141,6 @@ def _cluster_words(clusters: Sequence[ClusterNow]) -> dict[str, Any]:
         "cluster_parts": [(_HEALTHS[health][1], number) for health, number in numbers.items()],
         "cluster_sentence": ", ".join(text for _, text in words) or "No clusters",
     }
-
-
-def _pool_use(hub: Any) -> PoolUse:
-    """One grouped query, whose answer has at most as many rows as the map has cells."""
-    pool = Pool(hub.network)
-    addresses = hub.network.num_addresses
-    width = max(1, addresses // MAP_CELLS)
-    held = InstallationToken.objects.filter(lease_host__isnull=False).order_by()
-    rows = held.annotate(cell=F("lease_host") / width).values_list("cell").annotate(held=Count("*"))
-    cells = [0] * (addresses // width)
-    for cell, number in rows:
-        cells[min(cell, len(cells) - 1)] += number
-    return PoolUse(pool.size, sum(cells), hub.resting_count, [min(1.0, number / width) for number in cells])
 
 
 def _traffic(at: datetime) -> Traffic:

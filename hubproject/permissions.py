@@ -33,7 +33,7 @@ def _shared_files() -> Iterator[str]:
 def _private_files() -> Iterator[str]:
     """Of the owner alone, whatever surrounds them."""
     keys = [settings.HUB_DATA_DIR / name for name in ("sealing.key", "secret_key")]
-    for path in (*keys, *_backups()):
+    for path in (*keys, *_files(settings.SECRETS_DIR, "*"), *_files(settings.HUB_BACKUP_DIR, "*.tar.gpg")):
         if (mode := _mode(path)) & _ANYBODY_ELSE:
             yield f"{path} ({mode:04o}) is not its owner's alone"
 
@@ -45,9 +45,10 @@ def _database_files() -> list[Path]:
     return [Path(name + ending) for ending in ("", "-wal", "-shm")]
 
 
-def _backups() -> list[Path]:
+def _files(directory: Path, pattern: str) -> list[Path]:
+    """Nothing where there is no such directory, or where this user may not look: then others may not either."""
     try:
-        return sorted(settings.HUB_BACKUP_DIR.glob("*.tar.gpg"))
+        return sorted(directory.glob(pattern))
     except OSError:
         return []
 

@@ -332,6 +332,8 @@ HUB_BACKUP_PASSPHRASE = _secret("HUB_BACKUP_PASSPHRASE", credential_name="backup
 HUB_BACKUP_COPY_COMMAND = env.str("HUB_BACKUP_COPY_COMMAND", default="")
 # What was set, as files: they are part of a backup. The installed one is systemd's EnvironmentFile.
 SETTINGS_FILES = [HUB_DATA_DIR / ".env", *([Path("/etc/wireguard-hub/hub.env")] if _is_installed else [])]
+# Where an installed hub's secrets lie, from which systemd hands each service its own.
+SECRETS_DIR = Path("/etc/wireguard-hub/credentials") if _is_installed else HUB_DATA_DIR / "credentials"
 
 # Three series a spoke in /api/metrics; without them it stays small whatever the size of the fleet.
 HUB_METRICS_PER_SPOKE = env.bool("HUB_METRICS_PER_SPOKE", default=True)

@@ -14,11 +14,19 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def home(settings, tmp_path, monkeypatch) -> Path:
     home = tmp_path / "home"
-    (home / "backups").mkdir(parents=True)
-    settings.HUB_DATA_DIR, settings.HUB_BACKUP_DIR = home, home / "backups"
+    for name in ("backups", "credentials"):
+        (home / name).mkdir(parents=True)
+    settings.HUB_DATA_DIR, settings.HUB_BACKUP_DIR, settings.SECRETS_DIR = home, home / "backups", home / "credentials"
     settings.SETTINGS_FILES = [home / ".env"]
     monkeypatch.setattr("hubproject.permissions._database_files", lambda: [home / "database.sqlite"])
-    for name in ("database.sqlite", "sealing.key", "secret_key", ".env", "backups/a.tar.gpg"):
+    for name in (
+        "database.sqlite",
+        "sealing.key",
+        "secret_key",
+        ".env",
+        "backups/a.tar.gpg",
+        "credentials/hub_sealing_key",
+    ):
         (home / name).touch(mode=0o600)
     home.chmod(0o755)
     return home
@@ -40,6 +48,7 @@ def test_all_is_well(home):
         ("sealing.key", 0o640),
         ("secret_key", 0o604),
         ("backups/a.tar.gpg", 0o640),
+        ("credentials/hub_sealing_key", 0o440),
         ("backups", 0o777),
         (".", 0o757),
     ],
