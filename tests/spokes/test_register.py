@@ -26,8 +26,9 @@ from tests.conftest import (
     refused_fields,
     register,
 )
+from tokens.errors import TokenRefused
 from tokens.models import InstallationToken
-from tokens.services import revoke_token
+from tokens.services import redeem_token, revoke_token
 from wireguard.models import HubConfig, Peer
 
 pytestmark = pytest.mark.django_db
@@ -210,6 +211,19 @@ def test_another_key_is_answered_410_and_the_record_names_both_addresses(hub):
     assert event.source_address == "198.51.100.66"
     assert (event.details["claimedFrom"], event.details["registeredFrom"]) == ("192.0.2.10", "192.0.2.11")
     assert Spoke.objects.get().peer.public_key == body["publicKey"]
+
+
+@pytest.mark.parametrize("ending", ["redeemed", "revoked"])
+def test_a_row_that_was_read_before_another_ended_it_redeems_nothing(hub, ending):
+    """The hub's lock keeps such a row away; if it ever failed to, the database decides."""
+    issued = issue()
+    early = InstallationToken.objects.get()
+    if ending == "redeemed":
+        register(issued.secret, new_key())
+    else:
+        revoke_token(token_id=early.pk, by=BY_TEST, now=NOW)
+    with transaction.atomic(), pytest.raises(TokenRefused):
+        redeem_token(row=early, by=BY_TEST, now=NOW)
 
 
 def test_after_removal_the_same_pair_is_answered_410(hub, operator):
