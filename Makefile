@@ -84,7 +84,7 @@ scripts: .venv/dev ## the install scripts: cut at every byte, killed before ever
 	    $(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_kills.py tests/tokens/test_macos_script_in_full.py tests/tokens/test_windows_script.py; kills_status=$$?; \
 	    wait $$cuts; cuts_status=$$?; \
 	    cat .scripts-cuts.log; \
-	    $(PY) -m pytest -q -p no:cacheprovider tests/tokens -k "script or package_managers or uninstall"; slice_status=$$?; \
+	    $(PY) -m pytest -q -p no:cacheprovider tests/tokens -k "script or windows or package_managers or uninstall"; slice_status=$$?; \
 	    $(PY) -m pytest -q -p no:cacheprovider -m nspawn tests/journeys/test_real_machines.py; real_status=$$?; \
 	    echo "scripts: cuts $$cuts_status, kills $$kills_status, scripts on stand-ins $$slice_status, whole systems $$real_status (0 is passed)"; \
 	    test "$$cuts_status$$kills_status$$slice_status$$real_status" = 0000
