@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, Subquery
 
 from hubproject.models import AuditEvent, AuditHead
-from hubproject.statements import find, insert
+from hubproject.statements import find, insert, update
 
 # What the first row names as the hash before it.
 GENESIS_HASH = "0" * 64
@@ -78,15 +78,7 @@ def record(event: str, *, by: Caller, about: str, now: datetime, **details: Any)
         insert(row)
         counts = head.counts or {}
         counts[row.event] = counts.get(row.event, 0) + 1
-        _move_head(row, counts)
-
-
-def _move_head(last: AuditEvent, counts: dict[str, int]) -> None:
-    with connection.cursor() as cursor:  # by hand, for whatever happens comes through here
-        cursor.execute(
-            "UPDATE audit_head SET number = %s, hash = %s, counts = %s WHERE id = 1",
-            [last.id, last.hash, json.dumps(counts)],
-        )
+        update(AuditHead, {"number": row.id, "hash": row.hash, "counts": counts}, where={"id": 1})
 
 
 def _fit(text: str, length: int) -> str:

@@ -253,7 +253,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database.setdefault("OPTIONS", {})["connect_timeout"] = 5
 # The same engine, with its queries counted for /api/metrics.
-_database["ENGINE"] = _database["ENGINE"].replace("django.db.backends", "django_prometheus.db.backends")
+_database["ENGINE"] = _database["ENGINE"].replace("django.db.backends", "hubproject.engines")
 
 # --- Cache: the counters behind every rate limit ------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 The ORM composes a statement anew each time, in Python, which costs ten times what the database needs for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -15,12 +15,17 @@ from django.db.transaction import TransactionManagementError
 Row = TypeVar("Row", bound=Model)
 
 
-def find(model: type[Row], column: str, value: str | int, *, locked: bool = False) -> Row | None:
-    """The row with this value in a unique column, if there is one; `locked` until the caller's transaction ends."""
+def find(
+    model: type[Row], column: str, value: str | int, *, locked: bool = False, only: tuple[str, ...] = ()
+) -> Row | None:
+    """The row with this value in a unique column, if there is one; `locked` until the caller's transaction ends.
+
+    With `only`, these attributes and none beside them, as the ORM's `only` does; the key has to be among them.
+    """
     if locked and not connection.in_atomic_block:
         raise TransactionManagementError("A lock needs a transaction that it lasts as long as.")
     lock = " FOR UPDATE" if locked and connection.features.has_select_for_update else ""
-    columns, names, conversions = _selection(model)
+    columns, names, conversions = _selection(model, only)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {columns} FROM {model._meta.db_table} WHERE {column} = %s{lock}", [value])  # noqa: S608
         found = cursor.fetchone()
@@ -33,9 +38,11 @@ def find(model: type[Row], column: str, value: str | int, *, locked: bool = Fals
 
 
 @cache
-def _selection(model: type[Model]) -> tuple[str, list[str], list[tuple[int, Col, Callable[[Any, Col, Any], Any]]]]:
+def _selection(
+    model: type[Model], only: tuple[str, ...]
+) -> tuple[str, list[str], list[tuple[int, Col, Callable[[Any, Col, Any], Any]]]]:
     """The columns, the attributes they fill, and what makes a column's Python value of the database's, by its place."""
-    fields = model._meta.concrete_fields
+    fields = [field for field in model._meta.concrete_fields if not only or field.attname in only]
     conversions = [
         (place, expression, convert)
         for place, expression in enumerate(field.get_col(model._meta.db_table) for field in fields)
@@ -64,3 +71,28 @@ def _insertion(model: type[Model]) -> tuple[str, list["Field[Any, Any]"]]:
     columns, places = ", ".join(f'"{field.column}"' for field in fields), ", ".join(["%s"] * len(fields))
     returning = f" RETURNING {own_key.column}" if own_key else ""
     return f"INSERT INTO {model._meta.db_table} ({columns}) VALUES ({places}){returning}", fields  # noqa: S608
+
+
+def update(model: type[Model], values: Mapping[str, Any], *, where: Mapping[str, Any]) -> int:
+    """Sets these attributes in the rows that have those, as `filter(**where).update(**values)` does; returns in how
+    many. Takes plain values alone, and None only to set."""
+    statement, fields = _updating(model, tuple(values), tuple(where))
+    database = connections[connection.alias]
+    given = (*values.values(), *where.values())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement, [field.get_db_prep_save(value, database) for field, value in zip(fields, given, strict=True)]
+        )
+        return int(cursor.rowcount)
+
+
+@cache
+def _updating(
+    model: type[Model], changed: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[str, list["Field[Any, Any]"]]:
+    """The statement, and the fields whose values it takes."""
+    by_name = {field.name: field for field in model._meta.concrete_fields}
+    fields = [by_name[name] for name in changed + known]
+    places = [f'"{field.column}" = %s' for field in fields]
+    settings, conditions = ", ".join(places[: len(changed)]), " AND ".join(places[len(changed) :])
+    return f"UPDATE {model._meta.db_table} SET {settings} WHERE {conditions}", fields  # noqa: S608

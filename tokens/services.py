@@ -11,12 +11,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from hubproject import audit
 from hubproject.audit import Caller
 from hubproject.errors import HubError, InvalidFields, NotFound
-from hubproject.statements import find
+from hubproject.statements import find, update
 from tokens import scripts
 from tokens.errors import (
     AddressAlreadyAllocated,
@@ -308,12 +308,8 @@ def redeem_token(*, row: InstallationToken, by: Caller, now: datetime) -> None:
 
 def _mark_redeemed(row: InstallationToken, now: datetime) -> bool:
     """False when the token is no longer in the state that `row` was read in."""
-    with connection.cursor() as cursor:  # by hand, for every registration comes through here
-        cursor.execute(
-            "UPDATE installation_tokens SET state = %s, redeemed_at = %s WHERE token_hash = %s AND state = %s",
-            [State.REDEEMED.value, connection.ops.adapt_datetimefield_value(now), row.token_hash, row.state],
-        )
-        return bool(cursor.rowcount)
+    known = {"token_hash": row.token_hash, "state": row.state}
+    return update(InstallationToken, {"state": State.REDEEMED, "redeemed_at": now}, where=known) == 1
 
 
 def hash_of(secret: str) -> str:

@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from hubproject.service_manager import Liveness
+from hubproject.statements import find
 from wireguard import repairs
 from wireguard.backends import Backend, BackendError, InterfaceMissing, PrivilegeMissing
 from wireguard.configtext import Difference, WantedInterface
@@ -30,7 +31,7 @@ from wireguard.interface import InterfaceRefused, Look, Repair, WireGuardService
 from wireguard.keys import public_key_of
 from wireguard.lease import Lease, LeaseLost
 from wireguard.live_peers import Live, proven, read_live_peers, wanted_peer
-from wireguard.models import AgentState, HubConfig, Peer
+from wireguard.models import AgentState, HubConfig
 from wireguard.observations import Observations
 from wireguard.repairs import Pace
 from wireguard.sealing import SealingError
@@ -46,6 +47,10 @@ STANDBY_SECONDS = 1.0
 UNMANAGED_RETRY_SECONDS = 10.0
 # While a look is under way its result is fetched soon; otherwise the agent sleeps until somebody commits.
 LOOK_POLL_SECONDS = 0.1
+
+# By hand, for every registration comes through here.
+_CHANGES = "SELECT public_key, allowed_ips, live_key FROM peers WHERE generation > %s AND generation <= %s"
+_HOLD = "SELECT hold FROM agent_state WHERE id = 1"
 
 log = logging.getLogger(__name__)
 
@@ -225,7 +230,7 @@ class Agent:
         return self._look_hindrance
 
     def _work(self) -> None:
-        hub = HubConfig.objects.filter(id=1).first()
+        hub = find(HubConfig, "id", 1)
         if hub is None:
             return
         wanted = wanted_interface(hub)
@@ -317,8 +322,9 @@ class Agent:
 
     def _apply_changes(self, hub: HubConfig) -> None:
         """Applies the rows that changed since, many in one go. A key that was removed and came back is put, not cut."""
-        rows = Peer.objects.filter(generation__gt=self._applied, generation__lte=hub.generation)
-        changes = list(rows.values_list("public_key", "allowed_ips", "live_key"))
+        with connection.cursor() as cursor:
+            cursor.execute(_CHANGES, [self._applied, hub.generation])
+            changes = cursor.fetchall()
         if _is_on_hold():
             return
         put = {key: wanted_peer(key, ips) for key, ips, live_key in changes if live_key}
@@ -469,4 +475,6 @@ def keep_garbage_collection_rare() -> None:
 
 
 def _is_on_hold() -> bool:
-    return AgentState.objects.filter(id=1, hold=True).exists()
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLD)
+        return bool(cursor.fetchone() == (True,))

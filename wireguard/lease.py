@@ -20,6 +20,7 @@ import psycopg
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from hubproject.statements import update
 from wireguard.models import AgentState
 
 LEASE_SECONDS = 10.0
@@ -79,8 +80,8 @@ class Lease:
     def renew(self, *, seconds: float = LEASE_SECONDS, **report: Any) -> None:
         """Prolongs the lease and writes what the agent has to report in the same UPDATE. Raises LeaseLost."""
         started = self._clock()
-        ours = AgentState.objects.filter(id=1, term=self._term)
-        if not ours.update(**_renewal(seconds), **report) or (self._lock and not self._lock.take()):
+        is_ours = update(AgentState, _renewal(seconds) | report, where={"id": 1, "term": self._term})
+        if not is_ours or (self._lock and not self._lock.take()):
             self._lose()
         self._deadline = started + seconds
 

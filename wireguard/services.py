@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -307,7 +308,9 @@ def wait_until_applied(generation: int, *, seconds: float) -> bool:
     Looks every 5 ms at first, then every 50. Does not wait when the agent is not alive or on hold, or enough threads
     wait already.
     """
-    state = AgentState.current()
+    state = find(AgentState, "id", 1, only=("id", "applied_generation", "alive_at", "hold"))
+    if state is None:
+        return False
     if state.applied_generation >= generation and not state.hold:
         return True
     if state.hold or not state.is_alive(timezone.now()) or not _waiting.acquire(blocking=False):
@@ -365,14 +368,18 @@ def wanted_interface(hub: HubConfig) -> WantedInterface:
             f"The sealing key is missing: no HUB_SEALING_KEY, no {settings.HUB_DATA_DIR / 'sealing.key'}. "
             "Without it the hub's private key cannot be opened; restore it from a backup."
         )
-    private_key = unseal(hub.sealed_private_key, private_half=private_half, context=PRIVATE_KEY_CONTEXT)
     return WantedInterface(
         name=hub.interface_name,
-        private_key=private_key,
+        private_key=_opened(hub.sealed_private_key, private_half),
         listen_port=hub.listen_port,
         addresses=hub.addresses,
         mtu=hub.mtu,
     )
+
+
+@lru_cache(maxsize=1)  # the agent asks with every turn, and opening costs it more than any query
+def _opened(sealed_private_key: str, private_half: str) -> str:
+    return unseal(sealed_private_key, private_half=private_half, context=PRIVATE_KEY_CONTEXT)
 
 
 def wanted_firewall(hub: HubConfig) -> WantedFirewall:

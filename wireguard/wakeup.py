@@ -1,5 +1,6 @@
 """How the agent learns at once that somebody has committed: SQLite's data version, PostgreSQL's notifications."""
 
+import math
 import threading
 import time
 from typing import Protocol
@@ -10,6 +11,9 @@ from django.db import connection
 from wireguard.services import GENERATION_CHANNEL
 
 SQLITE_POLL_SECONDS = 0.02
+# Where one machine enrolled the next may follow, and each waits for its answer.
+SQLITE_BUSY_POLL_SECONDS = 0.004
+SQLITE_BUSY_FOR_SECONDS = 0.5
 POSTGRES_WAIT_SECONDS = 0.5
 
 
@@ -35,6 +39,7 @@ class SqliteWakeup:
 
     def __init__(self) -> None:
         self._version: int | None = None
+        self._news_at = -math.inf
 
     def wait(self, seconds: float, stop: threading.Event) -> None:
         connection.ensure_connection()
@@ -44,9 +49,10 @@ class SqliteWakeup:
         while time.monotonic() < deadline and not stop.is_set():
             version = execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
-                self._version = version
+                self._version, self._news_at = version, time.monotonic()
                 return
-            time.sleep(SQLITE_POLL_SECONDS)
+            is_busy = time.monotonic() - self._news_at < SQLITE_BUSY_FOR_SECONDS
+            time.sleep(SQLITE_BUSY_POLL_SECONDS if is_busy else SQLITE_POLL_SECONDS)
 
     def close(self) -> None:
         """The connection is Django's own."""

@@ -19,12 +19,15 @@ from tests.journeys.lab import Host
 from wireguard.keys import generate_private_key, public_key_of
 
 CLIENTS = 8
-# Each is a wireguard-go; its tunnel has no address, for the handshake alone is watched.
+# Each is a wireguard-go; its tunnel has no address, for the handshake alone is watched. One user may have 128 inotify
+# instances (fs.inotify.max_user_instances) and each wireguard-go takes one, so every hundred have a user of their own.
 _CONNECT = """
 set -e
+caps=+net_admin,+dac_override
 n=0
 while read -r key; do
-    wireguard-go "p$n" >/dev/null 2>&1 </dev/null
+    setpriv --reuid $((61000 + n / 100)) --inh-caps $caps --ambient-caps $caps \\
+        wireguard-go "p$n" >/dev/null 2>&1 </dev/null
     until wg show "p$n" >/dev/null 2>&1; do sleep 0.01; done
     printf %s "$key" >"/run/p$n.key"
     wg set "p$n" private-key "/run/p$n.key" peer {hub} endpoint {endpoint} persistent-keepalive 1

@@ -39,10 +39,9 @@ class Ground:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Ground":
-        # Not in /tmp: that may be memory, where a durable commit costs nothing.
-        folder = REPOSITORY / ".benchmarks"
-        folder.mkdir(exist_ok=True)
-        self.home = Path(tempfile.mkdtemp(dir=folder))
+        # Not in /tmp, nor in a clone that may be there: a machine of the lab has a /tmp of its own, in memory, where a
+        # durable commit costs nothing.
+        self.home = Path(tempfile.mkdtemp(prefix="wireguard-hub-bench-", dir="/var/cache"))
         self._stack.callback(shutil.rmtree, self.home, ignore_errors=True)
         self.server = 0
         if self.engine == POSTGRESQL:

@@ -5,10 +5,10 @@ from django.db import connection
 from django.db.transaction import TransactionManagementError
 
 from hubproject.models import AuditEvent
-from hubproject.statements import find, insert
+from hubproject.statements import find, insert, update
 from spokes.models import Spoke
 from tests.conftest import enrol, issue
-from tokens.models import InstallationToken
+from tokens.models import InstallationToken, State
 from wireguard.models import AgentState, HubConfig, Peer
 from wireguard.services import lock_hub
 
@@ -40,6 +40,31 @@ def test_what_is_inserted_is_what_the_orm_would_have_saved(hub):
     assert columns(Peer.objects.get(pk=peer.pk)) == columns(peer)
     assert columns(Spoke.objects.get(pk=spoke.pk)) == columns(spoke)
     assert not spoke._state.adding
+
+
+def test_what_is_asked_for_alone_is_read_alone(hub):
+    AgentState.objects.update_or_create(id=1, defaults={"problem": "None.", "hold": True})
+    state = find(AgentState, "id", 1, only=("id", "hold"))
+    assert (state.id, state.hold, state.get_deferred_fields() >= {"problem", "term"}) == (1, True, True)
+    assert state.problem == "None."
+
+
+def test_an_update_sets_what_the_orm_would_and_only_where_all_is_as_said(hub):
+    alpha, beta = issue("alpha").row, issue("beta").row
+    ended = alpha.created_at
+    known = {"token_hash": alpha.token_hash, "state": State.ISSUED}
+    assert update(InstallationToken, {"state": State.REVOKED, "ended_at": ended}, where=known) == 1
+    assert update(InstallationToken, {"state": State.EXPIRED}, where=known) == 0
+    before = columns(alpha) | {"state": "revoked", "ended_at": ended}
+    assert columns(InstallationToken.objects.get(pk=alpha.pk)) == before
+    assert columns(InstallationToken.objects.get(pk=beta.pk)) == columns(beta)
+
+
+def test_an_update_writes_json_and_what_is_empty(hub):
+    AgentState.objects.update_or_create(id=1, defaults={"synced_at": issue("alpha").row.created_at})
+    assert update(AgentState, {"drift_repairs": {"mtu": 2}, "synced_at": None}, where={"id": 1}) == 1
+    state = AgentState.objects.get(id=1)
+    assert (state.drift_repairs, state.synced_at) == ({"mtu": 2}, None)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,13 +4,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.db import connection, transaction
 
 from wireguard.services import GENERATION_CHANNEL
-from wireguard.wakeup import PostgresWakeup, SqliteWakeup, Wakeup, wakeup_for_database
+from wireguard.wakeup import (
+    SQLITE_BUSY_FOR_SECONDS,
+    SQLITE_BUSY_POLL_SECONDS,
+    SQLITE_POLL_SECONDS,
+    PostgresWakeup,
+    SqliteWakeup,
+    Wakeup,
+    wakeup_for_database,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +50,26 @@ def test_it_returns_soon_when_told_to_stop(wakeup):
     started = time.monotonic()
     wakeup.wait(30, stop)
     assert time.monotonic() - started < 5
+
+
+def test_after_news_it_looks_more_often_for_a_while_on_sqlite(wakeup, monkeypatch):
+    if connection.vendor == "postgresql":
+        pytest.skip("PostgreSQL tells of its own accord")
+    now, pauses = 0.0, list[float]()
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        pauses.append(seconds)
+
+    monkeypatch.setattr("wireguard.wakeup.time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
+    stop = threading.Event()
+    wakeup.wait(1, stop)  # the first sight of the database is news
+    wakeup.wait(1, stop)
+    often = [pause for pause in pauses if pause == SQLITE_BUSY_POLL_SECONDS]
+    assert sum(often) == pytest.approx(SQLITE_BUSY_FOR_SECONDS, abs=0.01)
+    assert pauses[: len(often)] == often
+    assert set(pauses[len(often) :]) == {SQLITE_POLL_SECONDS}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,1 @@
+"""Django's engines for the two databases, with their queries counted for /api/metrics."""
