@@ -53,8 +53,24 @@ def command_caller() -> Caller:
 # --- Append -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What is to be recorded: an event about something, by its name. Details hold at most a token's prefix."""
+
+    event: str
+    by: Caller
+    about: str
+    now: datetime
+    details: dict[str, Any]
+
+
 def record(event: str, *, by: Caller, about: str, now: datetime, **details: Any) -> None:
-    """Appends one event inside the transaction of the act itself, last in it. Details hold at most a token's prefix.
+    """Appends one event; see `record_all`."""
+    record_all(Happening(event, by, about, now, details))
+
+
+def record_all(*happenings: Happening) -> None:
+    """Appends events inside the transaction of the act itself, last in it.
 
     It locks the head until that transaction ends. Locks are taken in this order: the HubConfig row, the rows of the
     act, the head; a transaction that locks another row after its event may run into a deadlock.
@@ -63,22 +79,29 @@ def record(event: str, *, by: Caller, about: str, now: datetime, **details: Any)
         head = find(AuditHead, "id", 1, locked=True)
         if head is None:
             raise AuditHead.DoesNotExist
-        row = AuditEvent(
-            id=head.number + 1,
-            at=now,
-            event=_fit(event, 60),
-            actor=_fit(by.actor, 200),
-            object=_fit(about, 200),
-            source_address=by.address or None,
-            user_agent=_fit(by.user_agent, 300),
-            details=_storable(details),
-            previous_hash=head.hash,
-        )
-        row.hash = hash_of(row)
-        insert(row)
         counts = head.counts or {}
-        counts[row.event] = counts.get(row.event, 0) + 1
-        update(AuditHead, {"number": row.id, "hash": row.hash, "counts": counts}, where={"id": 1})
+        for happening in happenings:
+            row = _append(happening, head)
+            head.number, head.hash = row.id, row.hash
+            counts[row.event] = counts.get(row.event, 0) + 1
+        update(AuditHead, {"number": head.number, "hash": head.hash, "counts": counts}, where={"id": 1})
+
+
+def _append(happening: Happening, last: AuditHead) -> AuditEvent:
+    row = AuditEvent(
+        id=last.number + 1,
+        at=happening.now,
+        event=_fit(happening.event, 60),
+        actor=_fit(happening.by.actor, 200),
+        object=_fit(happening.about, 200),
+        source_address=happening.by.address or None,
+        user_agent=_fit(happening.by.user_agent, 300),
+        details=_storable(happening.details),
+        previous_hash=last.hash,
+    )
+    row.hash = hash_of(row)
+    insert(row)
+    return row
 
 
 def _fit(text: str, length: int) -> str:

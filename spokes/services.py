@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from hubproject import audit
-from hubproject.audit import Caller
+from hubproject.audit import Caller, Happening
 from hubproject.liveness import Status
 from hubproject.statements import find, insert
 from proxmox.models import Cluster
@@ -119,7 +119,7 @@ def _new_spoke(
         raise InvalidPublicKey("That is the hub's own public key.")
     if find(Peer, "live_key", public_key):
         raise PublicKeyInUse
-    redeem_token(row=row, by=by, now=now)
+    redeemed = redeem_token(row=row, by=by, now=now)
     spoke = Spoke(
         id=row.spoke_id,
         token=row,
@@ -135,7 +135,7 @@ def _new_spoke(
         set_forwarding_group(spoke.peer_id, spoke.proxmox_cluster.forwarding_group)
     facts = {"address": row.address, "publicKey": public_key, "os": machine.os.value, "token": str(row.pk)}
     node = {"confirmedNode": machine.node_name} if spoke.confirmed else {}
-    _record("spoke.registered", spoke, by, now, **facts, **node)
+    audit.record_all(redeemed, _happening("spoke.registered", spoke, by, now, **facts, **node))
     return spoke
 
 
@@ -236,4 +236,8 @@ def _remove_batch(spoke_ids: Sequence[UUID], *, by: Caller, now: datetime) -> in
 
 
 def _record(event: str, spoke: Spoke, by: Caller, now: datetime, **details: Any) -> None:
-    audit.record(event, by=by, about=spoke.name, now=now, spoke=str(spoke.id), **details)
+    audit.record_all(_happening(event, spoke, by, now, **details))
+
+
+def _happening(event: str, spoke: Spoke, by: Caller, now: datetime, **details: Any) -> Happening:
+    return Happening(event, by, spoke.name, now, {"spoke": str(spoke.id), **details})

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from hubproject import audit
-from hubproject.audit import Caller
+from hubproject.audit import Caller, Happening
 from hubproject.errors import InvalidFields
 from tokens.errors import AddressAlreadyAllocated, PoolExhausted, SpokeNameInUse
 from tokens.models import InstallationToken, RestingAddress, State, TokenQuerySet
@@ -130,7 +130,12 @@ def expire_lapsed(candidates: TokenQuerySet, now: datetime, *, by: Caller = _BY_
 
 
 def record_event(event: str, row: InstallationToken, by: Caller, now: datetime, **details: Any) -> None:
-    audit.record(event, by=by, about=name_in_log(row), now=now, token=str(row.pk), **details)
+    audit.record_all(happening(event, row, by, now, **details))
+
+
+def happening(event: str, row: InstallationToken, by: Caller, now: datetime, **details: Any) -> Happening:
+    """What is recorded of a token."""
+    return Happening(event, by, name_in_log(row), now, {"token": str(row.pk), **details})
 
 
 def name_in_log(row: InstallationToken) -> str:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from hubproject import audit
-from hubproject.audit import Caller
+from hubproject.audit import Caller, Happening
 from hubproject.errors import HubError, InvalidFields, NotFound
 from hubproject.statements import find, update
 from tokens import scripts
@@ -31,7 +31,7 @@ from tokens.errors import (
     TokenRefused,
     TokenRevoked,
 )
-from tokens.leases import expire_lapsed, lease_host, lease_name, record_event, release_lease
+from tokens.leases import expire_lapsed, happening, lease_host, lease_name, record_event, release_lease
 from tokens.models import InstallationToken, State
 from tokens.pool import Pool
 from wireguard.models import HubConfig
@@ -296,14 +296,14 @@ def _claim(secret: str, platform: str, sha256: str | None, *, by: Caller, now: d
     return script
 
 
-def redeem_token(*, row: InstallationToken, by: Caller, now: datetime) -> None:
+def redeem_token(*, row: InstallationToken, by: Caller, now: datetime) -> Happening:
     """Spends the token for good, in the caller's transaction. Raises a TokenRefused when somebody else was first.
 
-    `row` was read under the hub's lock.
+    `row` was read under the hub's lock. Returns what the caller records, together with what became of the token.
     """
     if row.state_at(now) not in {State.ISSUED, State.CLAIMED} or not _mark_redeemed(row, now):
         raise refusal_of(row.pk, now)
-    record_event("token.redeemed", row, by, now)
+    return happening("token.redeemed", row, by, now)
 
 
 def _mark_redeemed(row: InstallationToken, now: datetime) -> bool:

@@ -39,6 +39,11 @@ from wireguard.sealing import SealingError, generate_sealing_key, seal, sealing_
 # What the sealed key is bound to: a ciphertext moved to another row or column does not open.
 PRIVATE_KEY_CONTEXT = "hub_config/1/private_key"
 GENERATION_CHANNEL = "hub_generation"
+# PostgreSQL delivers the note at commit and drops it on rollback; on SQLite the agent watches the file.
+_NOTE = f"pg_notify('{GENERATION_CHANNEL}', '')"
+
+# By hand, for every registration comes through here.
+_NEXT_GENERATION = "UPDATE hub_config SET generation = generation + 1 WHERE id = 1 RETURNING generation"
 
 # At most half of web's threads wait for the agent at any time, so that a slow agent cannot stop the whole site.
 _waiting = threading.BoundedSemaphore(max(1, settings.HUB_THREADS // 2))
@@ -285,18 +290,17 @@ def set_forwarding_group(peer_id: int, group: int | None) -> None:
 
 
 def _next_generation() -> int:
-    with connection.cursor() as cursor:  # by hand, for every registration comes through here
-        cursor.execute("UPDATE hub_config SET generation = generation + 1 WHERE id = 1 RETURNING generation")
-        ((generation,),) = cursor.fetchall()
-    _notify_agent()
+    statement = f"{_NEXT_GENERATION}, {_NOTE}" if connection.vendor == "postgresql" else _NEXT_GENERATION
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        ((generation, *_),) = cursor.fetchall()
     return int(generation)
 
 
 def _notify_agent() -> None:
-    """PostgreSQL delivers the note at commit and drops it on rollback; on SQLite the agent watches the file."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, '')", [GENERATION_CHANNEL])
+            cursor.execute(f"SELECT {_NOTE}")
 
 
 # --- What has been applied ----------------------------------------------------------------------------------------

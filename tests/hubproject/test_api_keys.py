@@ -134,7 +134,7 @@ def test_a_key_that_could_not_be_recorded_does_not_exist(db, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(audit, "record", fail)
+    monkeypatch.setattr(audit, "record_all", fail)
     with pytest.raises(RuntimeError):
         make()
     assert everything() == before

@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 
 from hubproject.access import create_api_key, make_setup_code
 from hubproject.accounts import create_admin
-from hubproject.audit import GENESIS_HASH, Caller, record, verify_audit
+from hubproject.audit import GENESIS_HASH, Caller, Happening, record, record_all, verify_audit
 from hubproject.models import AuditEvent, AuditHead, Role, Setup
 from tests.conftest import BY_TEST, NOW, is_anywhere, issue, new_key, register
 from tests.copies import database_url
@@ -145,6 +145,18 @@ def note_and_give_up() -> None:
     with transaction.atomic():
         note()
         raise GivenUp
+
+
+def test_several_events_are_several_links_and_move_the_head_once(count_queries):
+    both = Happening("test.noted", SPOKE, "alpha", NOW, {"n": 1}), Happening("test.noted", SPOKE, "beta", NOW, {"n": 2})
+    note()
+    with transaction.atomic():
+        assert count_queries(lambda: record_all(*both)) == 4  # the head, two rows, the head
+    rows = list(AuditEvent.objects.order_by("-id")[:2])[::-1]
+    assert [(row.object, row.details) for row in rows] == [("alpha", {"n": 1}), ("beta", {"n": 2})]
+    assert rows[1].previous_hash == rows[0].hash
+    assert AuditHead.objects.get().counts["test.noted"] == 3
+    assert verify_audit() is None
 
 
 def test_a_rollback_leaves_no_gap():

@@ -78,7 +78,7 @@ def test_an_admin_who_could_not_be_recorded_does_not_exist(create, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(audit, "record", fail)
+    monkeypatch.setattr(audit, "record_all", fail)
     with pytest.raises(RuntimeError):
         create("ada", f"{PASSWORD}\n")
     assert not User.objects.exists()

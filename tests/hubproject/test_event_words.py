@@ -21,7 +21,7 @@ def event(name: str, about: str = "alpha", **columns) -> AuditEvent:
 
 def recorded_names() -> set[str]:
     """What stands as the first argument of a call that records, or was named just before it."""
-    calls = r"(?:record(?:_event)?\(\s*|\bevent = )\"([a-z_.]+)\"(?: if .* else \"([a-z_.]+)\")?"
+    calls = r"(?:(?:record(?:_event)?|happening)\(\s*|\bevent = )\"([a-z_.]+)\"(?: if .* else \"([a-z_.]+)\")?"
     return {name for path in SOURCES for pair in re.findall(calls, path.read_text()) for name in pair if name}
 
 

@@ -408,7 +408,7 @@ def test_a_registration_that_could_not_be_recorded_did_not_happen(hub, monkeypat
     issued = issue()
     before = everything()
     with monkeypatch.context() as broken:
-        broken.setattr("hubproject.audit.record", lambda *args, **kwargs: 1 / 0)
+        broken.setattr("hubproject.audit.record_all", lambda *args, **kwargs: 1 / 0)
         assert_refused(register(issued.secret), 500, "INTERNAL_ERROR")
     assert everything() == before
     assert register(issued.secret).status_code == 201

@@ -155,7 +155,7 @@ def test_a_removal_that_could_not_be_recorded_did_not_happen(hub, operator, monk
     spoke = enrol()
     before = everything()
     with monkeypatch.context() as broken:
-        broken.setattr("hubproject.audit.record", lambda *args, **kwargs: 1 / 0)
+        broken.setattr("hubproject.audit.record_all", lambda *args, **kwargs: 1 / 0)
         assert_refused(remove(operator, spoke), 500, "INTERNAL_ERROR")
     after = everything()
     assert {name for name in before if before[name] != after[name]} <= {"api_keys"}

@@ -308,7 +308,7 @@ def test_a_fault_of_the_template_burns_nothing(hub, monkeypatch):
 def test_a_script_that_could_not_be_recorded_is_not_served(hub, monkeypatch):
     issued = issue()
     with monkeypatch.context() as broken:
-        broken.setattr("hubproject.audit.record", lambda *args, **kwargs: 1 / 0)
+        broken.setattr("hubproject.audit.record_all", lambda *args, **kwargs: 1 / 0)
         assert fetch(issued).status_code == 500
     assert_still_good(issued)
 

@@ -289,7 +289,7 @@ def test_two_hubs_never_have_the_same_key(db):
 
 def test_a_hub_that_could_not_be_recorded_does_not_exist(admin, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("hubproject.audit.record", lambda *args, **kwargs: 1 / 0)
+        broken.setattr("hubproject.audit.record_all", lambda *args, **kwargs: 1 / 0)
         assert_refused(initialize(admin), 500, "INTERNAL_ERROR")
     assert not HubConfig.objects.exists()
     assert initialize(admin).status_code == 201
