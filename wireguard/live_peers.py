@@ -1,7 +1,6 @@
 """The peers that are wanted, as the database has them: what a look at the interface is compared with."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import NamedTuple
 
 from wireguard.configtext import WantedPeer
@@ -28,7 +27,6 @@ def read_live_peers(as_of: int) -> Live:
     return live
 
 
-@lru_cache(maxsize=1 << 17)
 def wanted_peer(public_key: str, allowed_ips: str) -> WantedPeer:
     """A row's peer; `allowed_ips` is the column's text."""
     return WantedPeer(public_key, tuple(allowed_ips.split(",")))

@@ -95,8 +95,9 @@ def _memory(pids: Sequence[int]) -> float:
 
 
 def _kib(pid: int) -> int:
+    """What it made itself. Pages of files count more or less as other programs come and go that share them."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
 
 
 def _zombies(pids: Sequence[int]) -> int:
