@@ -77,7 +77,7 @@ prove: .venv/dev ## the guarantees at full size: races, generated calls, tamperi
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(PY) -m tests.prove
 
-scripts: .venv/dev ## the install scripts: cut at every byte, killed before every command, on whole Debian systems; half an hour
+scripts: .venv/dev ## the install scripts: cut at every byte, killed before every command, on whole Debian systems; fifty minutes
 	@deploy/packages.sh $(SCRIPT_PACKAGES)
 	@# Every test runs, whatever fails, and each of the four says what it counted. Cuts and kills go side by side.
 	@$(PY) -m pytest -q -p no:cacheprovider -m scripts_full tests/tokens/test_script_prefixes.py >.scripts-cuts.log 2>&1 & cuts=$$!; \

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 
-from wireguard.services import GENERATION_CHANNEL
+from tests.conftest import BY_TEST, NOW, new_key
+from wireguard.services import add_peer, start_hold
 from wireguard.wakeup import (
     SQLITE_BUSY_FOR_SECONDS,
     SQLITE_BUSY_POLL_SECONDS,
@@ -72,19 +73,24 @@ def test_after_news_it_looks_more_often_for_a_while_on_sqlite(wakeup, monkeypatc
     assert set(pauses[len(often) :]) == {SQLITE_POLL_SECONDS}
 
 
+def somebody_enrols() -> None:
+    with transaction.atomic():
+        add_peer(public_key=new_key(), allowed_ips="10.0.1.2/32")
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_note_of_another_connection_wakes_it_on_postgresql(wakeup):
+@pytest.mark.parametrize("act", [somebody_enrols, lambda: start_hold(by=BY_TEST, now=NOW)], ids=["enrols", "holds"])
+def test_what_another_connection_commits_wakes_it_on_postgresql(hub, wakeup, act):
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no notes; tests/journeys/test_processes.py shows its own way")
     stop = threading.Event()
     wakeup.wait(30, stop)  # starts to listen
 
-    def note() -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {GENERATION_CHANNEL}")
+    def commit() -> None:
+        act()
         connection.close()
 
-    threading.Timer(0.2, note).start()
+    threading.Timer(0.2, commit).start()
     started = time.monotonic()
     wakeup.wait(30, stop)
     assert time.monotonic() - started < 10
