@@ -1,4 +1,5 @@
-    # Called last. An interrupt runs nothing but the last block. Where this was pasted, exit would close the window.
+    # Called last. An interrupt runs nothing but the last blocks. Where this was pasted, ending the process would close the
+    # window; where it has one of its own, PowerShell would call an interrupted file a success.
     $Spoke.Code = 0
     try {
         Invoke-Verb
@@ -7,8 +8,12 @@
         $Spoke.IsOver = $true
         Write-Stop $_
     } finally {
-        if (-not $Spoke.IsOver) { Undo-Run }
-        Close-State
-        $global:LASTEXITCODE = $Spoke.Code
+        try {
+            if (-not $Spoke.IsOver) { Undo-Run }
+        } finally {
+            Close-State
+            $global:LASTEXITCODE = $Spoke.Code
+            if ($Alone -and -not $Spoke.IsOver) { [Environment]::Exit(130) }
+        }
     }
-    if ($PSCommandPath -and -not $Text) { exit $Spoke.Code }
+    if (-not $Text -and ($Alone -or $PSCommandPath)) { exit $Spoke.Code }
