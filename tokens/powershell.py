@@ -49,7 +49,7 @@ _FETCH = "Invoke-WebRequest -UseBasicParsing -MaximumRedirection 0 -Uri "
 _REFUSED = (
     "catch { $s = [string] $_; "
     "try { $e = ConvertFrom-Json $s; if ($e.error) { $s = $e.error + ' ' + $e.recoveryHint } } catch { }; "
-    "Write-Host ('Stopped: ' + $s); $global:LASTEXITCODE = 6; return }"
+    "Write-Host ('Stopped: ' + $s -creplace '[^ -~]', '?'); $global:LASTEXITCODE = 6; return }"
 )
 _RUN = "& ([ScriptBlock]::Create($t)) -Text $t"
 

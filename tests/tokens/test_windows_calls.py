@@ -328,8 +328,9 @@ def test_an_interrupt_is_cleaned_up_gives_the_lock_back_and_ends_its_own_process
     last = find(TREES[name], "finally_clause")[-1]
     outer = enclosing(last.parent, "finally_clause")
     assert "if (-not $Spoke.IsOver) { Undo-Run }" in text_of(outer).split("finally", 2)[1]
-    assert [c.name for c in commands(last)] == ["Close-State"]
-    (end,) = find(last, "if_statement")
+    assert not commands(last)
+    unlock, end = find(last, "if_statement")
+    assert "$Spoke.Lock.Dispose()" in text_of(unlock)
     assert "$Alone -and -not $Spoke.IsOver" in text_of(end)
     assert "[Environment]::Exit(130)" in text_of(end)
 

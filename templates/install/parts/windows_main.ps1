@@ -1,5 +1,6 @@
-    # Called last. An interrupt runs nothing but the last blocks. Where this was pasted, ending the process would close the
-    # window; where it has one of its own, PowerShell would call an interrupted file a success.
+    # Called last. An interrupt runs nothing but the last blocks, and may stop any command there, so the innermost calls none.
+    # Where this was pasted, ending the process would close the window; a process of its own would not say that it was
+    # interrupted.
     $Spoke.Code = 0
     try {
         Invoke-Verb
@@ -11,7 +12,7 @@
         try {
             if (-not $Spoke.IsOver) { Undo-Run }
         } finally {
-            Close-State
+            if ($Spoke.Lock) { $Spoke.Lock.Dispose() }
             $global:LASTEXITCODE = $Spoke.Code
             if ($Alone -and -not $Spoke.IsOver) { [Environment]::Exit(130) }
         }

@@ -67,10 +67,6 @@
         }
     }
 
-    function Close-State {
-        if ($Spoke.Lock) { $Spoke.Lock.Dispose() }
-    }
-
     # The token works once, so whatever goes wrong from here on, another run at work too, the saved copy can be run again.
     function Save-Copy {
         try {

@@ -38,7 +38,8 @@
         while ((Test-Service) -and ((Get-Seconds) -lt $deadline)) { Start-Sleep -Milliseconds 200 }
     }
 
-    # The rules of Windows for names, whose commands know nothing of the preference for errors, as those of all its modules; the line DNS of a configuration would have every name asked of the hub's servers too.
+    # The rules of Windows for names; the line DNS of a configuration would have every name asked of the hub's servers too.
+    # The commands of Windows' own modules do not see the preference for errors, so each is told.
     function Set-Dns {
         Remove-Dns
         if (-not ($Spoke.DnsServers -and $Spoke.DnsDomains)) { return }

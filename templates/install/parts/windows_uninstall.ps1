@@ -64,7 +64,7 @@
                 if (Test-Path -LiteralPath $Spoke.State) { Remove-Spoke }
             }
             $isLast = @(Get-States | Where-Object { $Ids -notcontains $_.Name }).Count -eq 0
-            Close-State
+            $Spoke.Lock.Dispose()
             if ($isLast) { Remove-Folder $Spoke.Home }
         }
         Write-Host 'Removed from this machine. WireGuard itself was left, and so was its entry on the hub: remove the spoke in the dashboard.'
