@@ -1,7 +1,8 @@
 """The commands that run an install script on Windows, to be pasted into PowerShell 5.1 or 7, opened as administrator.
 
 Fetching a script claims its token, so each command looks first whether the script could do its work, and only then
-fetches. Each is one block: whatever fails ends it, and nothing of it stays in the window.
+fetches. Each is one block: whatever fails ends it, and no variable of it stays in the window. None runs a file, because
+a group policy may forbid that.
 """
 
 from tokens.quoting import ps_quote
@@ -25,41 +26,52 @@ _CHECKS = (
         "[Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess",
         'this is the 32-bit PowerShell, named x86: open the other one with "Run as administrator".',
     ),
+    (
+        "[Environment]::OSVersion.Version.Major -lt 10",
+        "this needs Windows 10, Windows Server 2016, or newer.",
+    ),
 )
 
-# Only a group policy beats what `-ExecutionPolicy Bypass` asks for.
-_REFUSING_POLICIES = (
-    "@('MachinePolicy', 'UserPolicy' | ForEach-Object { Get-ExecutionPolicy -Scope $_ } | "
-    "Where-Object { 'AllSigned', 'Restricted' -contains $_ }).Count"
+# 0 leaves the choice to Windows, which is as good; anything added to it would be all there is.
+_TLS = (
+    "$m = [Net.ServicePointManager]; "
+    "if ([int] $m::SecurityProtocol) { $m::SecurityProtocol = $m::SecurityProtocol -bor 3072 }"
 )
-_FILES_ARE_REFUSED = (
-    _REFUSING_POLICIES,
-    "a group policy refuses scripts in files: paste the command without the check.",
+# A proxy may ask who is there. Each PowerShell has its own place for it.
+_PROXY = (
+    "$p = [Net.WebRequest]::DefaultWebProxy; "
+    "if ($PSVersionTable.PSVersion.Major -gt 5) { $p = [Net.Http.HttpClient]::DefaultProxy }; "
+    "if ($p -and -not $p.Credentials) { $p.Credentials = [Net.CredentialCache]::DefaultCredentials }"
 )
-
-_TLS = "[Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor 3072"
 _FETCH = "Invoke-WebRequest -UseBasicParsing -MaximumRedirection 0 -Uri "
 
+# The hub refuses in JSON; whatever else comes is shown as it is.
+_REFUSED = (
+    "catch { $s = [string] $_; "
+    "try { $e = ConvertFrom-Json $s; if ($e.error) { $s = $e.error + ' ' + $e.recoveryHint } } catch { }; "
+    "Write-Host ('Stopped: ' + $s -creplace '[^ -~]', '?'); $global:LASTEXITCODE = 6; return }"
+)
+_RUN = "& ([ScriptBlock]::Create($t)) -Text $t"
+
 # Where users can neither read nor replace what an administrator puts.
-_NEW_FILE = "Join-Path ([Environment]::GetFolderPath('Windows')) ('Temp\\' + [Guid]::NewGuid() + '.ps1')"
+_NEW_FILE = "Join-Path ([Environment]::GetFolderPath('Windows')) ('Temp\\' + [Guid]::NewGuid() + '.txt')"
 
 
 def windows_command(url: str) -> str:
-    """Return the line that fetches the script and runs it without a file, which no execution policy forbids."""
-    run = f"$t = ({_FETCH}{ps_quote(url)}).Content; & ([ScriptBlock]::Create($t)) -Text $t"
-    return _block(*map(_stop_if, _CHECKS), _TLS, run)
+    """Return the line that fetches the script and runs it."""
+    return _block(f"try {{ $t = ({_FETCH}{ps_quote(url)}).Content }} {_REFUSED}")
 
 
 def windows_checked_command(url: str, sha256: str) -> str:
-    """Return the line that saves the script, and runs that file only when it has the checksum `sha256`."""
+    """Return the line that saves the script, and runs what it saved only when that has the checksum `sha256`."""
     is_other = f"(Get-FileHash -Algorithm SHA256 -LiteralPath $f).Hash -ne {ps_quote(sha256)}"
-    run = (
-        f"$f = {_NEW_FILE}; try {{ {_FETCH}{ps_quote(url)} -OutFile $f; "
+    return _block(
+        f"$f = {_NEW_FILE}",
+        f"try {{ {_FETCH}{ps_quote(url)} -OutFile $f; "
         f"{_stop_if((is_other, 'what came is not the script that was issued, so it was not run.'))}; "
-        f"powershell -NoProfile -ExecutionPolicy Bypass -File $f }} "
-        "finally { Remove-Item -LiteralPath $f -ErrorAction SilentlyContinue }"
+        f"$t = [IO.File]::ReadAllText($f) }} {_REFUSED} "
+        "finally { Remove-Item -LiteralPath $f -ErrorAction SilentlyContinue }",
     )
-    return _block(*map(_stop_if, (*_CHECKS, _FILES_ARE_REFUSED)), _TLS, run)
 
 
 def _stop_if(check: tuple[str, str]) -> str:
@@ -67,6 +79,6 @@ def _stop_if(check: tuple[str, str]) -> str:
     return f"if ({condition}) {{ Write-Host {ps_quote(f'Stopped: {sentence}')}; $global:LASTEXITCODE = 3; return }}"
 
 
-def _block(*statements: str) -> str:
+def _block(*fetch: str) -> str:
     quiet = "$ErrorActionPreference = 'Stop'; $ProgressPreference = 'SilentlyContinue'"
-    return f"& {{ {'; '.join((quiet, *statements))} }}"
+    return f"& {{ {'; '.join((quiet, *map(_stop_if, _CHECKS), _TLS, _PROXY, *fetch, _RUN))} }}"

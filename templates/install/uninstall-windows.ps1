@@ -1,8 +1,9 @@
 # Takes what a WireGuard hub's install script made off this machine: tunnels, services, tasks, configuration, keys.
 # WireGuard itself stays. Exit codes: 0 done, 3 this is no administrator, 4 an install script is at work.
-# Text is this script itself, where it was not run from a file.
+# Text is this script itself, where it was not run from a file; Alone tells that the process is its own.
 param(
-    [string] $Text = ''
+    [string] $Text = '',
+    [switch] $Alone
 )
 
 & {
@@ -20,7 +21,8 @@ param(
 {% include "parts/windows_uninstall.ps1" %}
     function Undo-Run {
         $Spoke.Code = 130
-        Write-Host 'Stopped: Interrupted; run it again.'
+        $Spoke.Sentence = 'Interrupted; run it again.'
+        Write-Stop
     }
 
     function Invoke-Verb {

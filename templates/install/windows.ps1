@@ -7,11 +7,12 @@
 # The environment may set how long it waits, in seconds: WIREGUARD_HUB_LOCK_SECONDS for other installers (120),
 # WIREGUARD_HUB_RETRY_SECONDS for the hub to accept the registration (120), WIREGUARD_HUB_HANDSHAKE_SECONDS for the hub
 # to answer through the tunnel (30).
-# Text is this script itself, where it was not run from a file. All of it sits in one pair of braces, so PowerShell runs
-# nothing of a download that was cut short.
+# Text is this script itself, where it was not run from a file; Alone tells that the process is its own. All of it sits in
+# one pair of braces, so PowerShell runs nothing of a download that was cut short.
 param(
     [string] $Verb = 'install',
-    [string] $Text = ''
+    [string] $Text = '',
+    [switch] $Alone
 )
 
 & {

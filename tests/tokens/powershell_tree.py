@@ -46,7 +46,7 @@ class Command:
         return len(self.arguments) - len(given)
 
 
-SWITCHES = {"Compress", "Directory", "Force", "NoProfile", "Off", "Recurse", "UseBasicParsing"}
+SWITCHES = {"Compress", "Directory", "File", "Force", "NoProfile", "Off", "Recurse", "UseBasicParsing"}
 
 
 def commands(node: Node) -> list[Command]:

@@ -16,6 +16,7 @@ from tests.tokens.powershell_tree import (
     in_order,
     literal,
     parameters_of,
+    parse,
     text_of,
 )
 from tests.tokens.windows_texts import (
@@ -32,6 +33,10 @@ from tests.tokens.windows_texts import (
 NEW = tomllib.loads((Path(__file__).parents[1] / "data/powershell.toml").read_text())
 
 
+def enclosing(node, kind):
+    return node if node.type == kind else enclosing(node.parent, kind)
+
+
 # ---- what it calls
 
 
@@ -39,7 +44,7 @@ NEW = tomllib.loads((Path(__file__).parents[1] / "data/powershell.toml").read_te
 def test_every_command_exists_in_both_powershells(name):
     own = functions(TREES[name])
     for command in commands(TREES[name]):
-        if command.name in own or command.name in {"&", "powershell"} or not command.name[0].isalpha():
+        if command.name in own or command.name == "&" or not command.name[0].isalpha():
             continue
         known = NEW[command.name]
         assert is_not_newer(known["windows_powershell"], "5.1")
@@ -50,6 +55,17 @@ def test_every_command_exists_in_both_powershells(name):
                 assert is_not_newer(windows, "5.1")
                 assert is_not_newer(newer, "7.0")
         assert command.positional() <= known["positional"], text_of(command.node)
+
+
+OF_WINDOWS = {"DnsClient", "NetTCPIP", "ScheduledTasks"}
+
+
+@each_script
+def test_every_command_of_windows_own_modules_is_told_what_to_do_with_errors(name):
+    """Their functions do not see the preference of who calls them, and would go on."""
+    of_windows = [c for c in commands(TREES[name]) if NEW.get(c.name, {}).get("module") in OF_WINDOWS]
+    assert len(of_windows) >= 5
+    assert [text_of(c.node) for c in of_windows if "ErrorAction" not in c.parameters] == []
 
 
 def is_not_newer(version, than):
@@ -122,9 +138,47 @@ def test_tls_12_is_on_before_anything_is_fetched(name):
 
 
 @each_text
+def test_tls_12_is_added_only_to_a_choice_that_is_not_left_to_windows(name):
+    (added,) = [n for n in find(TREES[name], "assignment_expression") if "SecurityProtocol -bor " in text_of(n)]
+    assert re.match(r"if \(\[int\] \S+::SecurityProtocol\)", text_of(enclosing(added, "if_statement")))
+
+
+@each_text
+def test_a_proxy_may_ask_who_is_there_before_anything_is_fetched(name):
+    asked = TEXTS[name].index("$proxy.Credentials =" if name in {"install", "uninstall"} else "$p.Credentials =")
+    fetches = [text.start() for text in re.finditer("Invoke-WebRequest|CallbackUrl\\)", TEXTS[name])]
+    assert all(asked < fetch for fetch in fetches)
+
+
+@each_text
 def test_no_policy_is_changed_for_good(name):
     assert "Set-ExecutionPolicy" not in TEXTS[name]
     assert "Invoke-Expression" not in TEXTS[name]
+
+
+@each_text
+def test_no_file_is_run_for_a_group_policy_may_forbid_it(name):
+    assert not re.search(r"(?i)powershell\S* .*-File\b|\.ps1'? \(?'?(resume|status|uninstall)", TEXTS[name])
+
+
+def test_the_line_that_runs_a_kept_file_is_the_same_in_cmd_and_powershell_and_has_a_process_of_its_own():
+    body = body_of(functions(TREES["install"])["Format-Run"])
+    line = "".join(literal(node) for node in find(body, "string_literal"))
+    assert "$" not in line
+    assert line.count('"') == 2
+    assert line.endswith(' -Alone"')
+    callers = {name for name, function in functions(TREES["install"]).items() if "Format-Run " in text_of(function)}
+    assert callers == {"Format-Run", "Get-CopyCommand", "Format-Task"}
+
+
+@pytest.mark.parametrize("path", ["C:\\Program Files\\a'b", "C:\\\u2018x\u2019 '' \u201a\u201b'", "'"])
+def test_a_path_stands_in_that_line_as_one_literal(path):
+    replace = text_of(functions(TREES["install"])["Format-Literal"])
+    pattern, result = re.search(r"-creplace ('.+?'), ('.+?')\)", replace).groups()
+    pattern, result = (literal(find(parse(text), "string_literal")[0]) for text in (pattern, result))
+    written = "'" + re.sub(pattern, result.replace("$1", r"\1"), path) + "'"
+    (read,) = find(parse(f"& (Read-It({written})) resume"), "string_literal")
+    assert literal(read) == path
 
 
 # ---- what happens in which order
@@ -152,33 +206,38 @@ def guards(root):
     ]
 
 
+WANTED = ["FullLanguage", "IsInRole", "Is64BitProcess", "OSVersion.Version.Major -lt 10"]
+
+
 @each_command
 def test_a_command_looks_before_it_fetches_so_that_no_token_is_lost(name):
     root = TREES[name]
     fetch = next(c.node for c in commands(root) if c.name == "Invoke-WebRequest")
     assert len([c for c in commands(root) if c.name == "Invoke-WebRequest"]) == 1
     before = [asked for node, asked in guards(root) if node.end_byte < fetch.start_byte]
-    assert [
-        word in asked for word, asked in zip(["FullLanguage", "IsInRole", "Is64BitProcess"], before, strict=False)
-    ] == [True] * 3
+    assert [word in asked for word, asked in zip(WANTED, before, strict=True)] == [True] * 4
     assert find(root, "if_statement")[0].start_byte < min(n.start_byte for n in find(root, "type_literal"))
 
 
-def test_the_checked_command_also_asks_whether_a_file_could_be_run():
-    root = TREES["checked command"]
+@each_command
+def test_a_fetch_that_fails_is_told_in_a_sentence_and_runs_nothing(name):
+    root = TREES[name]
+    refused = next(node for node in find(root, "catch_clause") if "LASTEXITCODE = 6; return" in text_of(node))
     fetch = next(c.node for c in commands(root) if c.name == "Invoke-WebRequest")
-    assert [
-        asked for node, asked in guards(root) if node.end_byte < fetch.start_byte and "Get-ExecutionPolicy" in asked
-    ]
+    assert refused.parent.parent.start_byte < fetch.start_byte < refused.start_byte
+    assert "recoveryHint" in text_of(refused)
+    run = next(c.node for c in commands(root) if text_of(c.node).startswith("& ([ScriptBlock]::Create"))
+    assert refused.end_byte < run.start_byte
 
 
 def test_the_checked_command_runs_nothing_but_the_script_that_was_issued():
     root = TREES["checked command"]
-    nodes = [c for c in commands(root) if c.name in {"Invoke-WebRequest", "Get-FileHash", "powershell", "Remove-Item"}]
-    assert [c.name for c in nodes] == ["Invoke-WebRequest", "Get-FileHash", "powershell", "Remove-Item"]
+    wanted = ["Invoke-WebRequest", "Get-FileHash", "Remove-Item"]
+    nodes = [c for c in commands(root) if c.name in wanted]
+    assert [c.name for c in nodes] == wanted
     check = next(node for node, asked in guards(root) if "Get-FileHash" in asked)
     assert f"'{SUM}'" in text_of(check)
-    assert check.end_byte < nodes[2].node.start_byte
+    assert check.end_byte < CHECKED.index("ReadAllText($f)") < nodes[2].node.start_byte < CHECKED.index("Create($t)")
     assert f"&sha256={SUM}'" in CHECKED
 
 
@@ -187,7 +246,7 @@ def test_a_script_asks_for_the_language_before_anything_and_for_the_administrato
     nodes = order_of(name)
     first = place(nodes, lambda node: node.type == "if_statement")
     assert "FullLanguage" in text_of(nodes[first])
-    assert not [n for n in nodes[:first] if n.type == "type_literal" and text_of(n) != "[string]"]
+    assert not [n for n in nodes[:first] if n.type == "type_literal" and text_of(n) not in {"[string]", "[switch]"}]
     asked = place(nodes, lambda node: node.type == "if_statement" and ".IsInRole(" in text_of(node))
     for act in ("New-Item", "Set-Acl", "Move-Item", "Copy-Item", "Remove-Item", "Get-Service"):
         if act in TEXTS[name]:
@@ -244,7 +303,7 @@ def test_the_key_is_on_the_disk_before_the_hub_hears_of_it_and_networks_are_comp
     ]
     assert [name for name in names if name in order] == order
     body = text_of(functions(TREES["install"])["Save-File"])
-    assert body.index("$stream.Flush($true)") < body.index("Move-Item")
+    assert body.index("$stream.Flush($true)") < body.index("::Replace(") < body.index("Move-Item")
 
 
 def test_an_installer_is_run_only_after_its_signature_was_looked_at():
@@ -261,7 +320,74 @@ def test_a_window_that_the_script_was_pasted_into_stays_open():
             if text_of(node).startswith("exit"):
                 block = node.parent.parent
                 assert (block.type, block.parent.type) == ("statement_block", "if_statement")
-                assert "$PSCommandPath -and -not $Text" in text_of(block.parent)
+                assert "-not $Text -and ($Alone -or $PSCommandPath)" in text_of(block.parent)
+
+
+@each_script
+def test_an_interrupt_is_cleaned_up_gives_the_lock_back_and_ends_its_own_process_with_130(name):
+    last = find(TREES[name], "finally_clause")[-1]
+    outer = enclosing(last.parent, "finally_clause")
+    assert "if (-not $Spoke.IsOver) { Undo-Run }" in text_of(outer).split("finally", 2)[1]
+    assert not commands(last)
+    unlock, end = find(last, "if_statement")
+    assert "$Spoke.Lock.Dispose()" in text_of(unlock)
+    assert "$Alone -and -not $Spoke.IsOver" in text_of(end)
+    assert "[Environment]::Exit(130)" in text_of(end)
+
+
+@each_script
+def test_an_interrupt_says_how_to_go_on(name):
+    undo = functions(TREES[name])["Undo-Run"]
+    assert commands(undo)[-1].name == "Write-Stop"
+    assert "$Spoke.Code = 130" in text_of(undo)
+    assert "Get-CopyCommand 'resume'" in text_of(functions(TREES[name])["Write-Stop"])
+
+
+def test_an_interrupt_starts_the_tunnel_again_that_was_there():
+    own = functions(TREES["install"])
+    start = text_of(own["Start-Tunnel"])
+    assert start.index("HasStopped = Test-Service") < start.index("Install-Tunnel") < start.index("HasStopped = $false")
+    assert "elseif ($Spoke.HasStopped) { Install-Tunnel }" in text_of(own["Undo-Run"])
+
+
+@each_script
+def test_an_interrupt_is_heard_while_a_program_runs(name):
+    waits = [node for node in find(TREES[name], "invokation_expression") if "WaitForExit" in text_of(node)]
+    (loop,) = [node for node in find(TREES[name], "while_statement") if "WaitForExit" in text_of(node)]
+    assert [text_of(node) for node in waits] == ["$process.WaitForExit(100)"]
+    assert "Get-Seconds" in [c.name for c in commands(loop)]
+
+
+def test_the_copy_is_kept_before_the_lock_is_taken_so_that_no_token_is_lost():
+    names = [c.name for c in commands(body_of(functions(TREES["install"])["Open-State"]))]
+    assert names.index("New-PrivateFolder") < names.index("Save-Copy") < names.index("Lock-Home")
+    assert "$Spoke.IsKept = $true" in text_of(functions(TREES["install"])["Save-Copy"])
+
+
+@pytest.mark.parametrize("judge", ["Test-Connected", "Find-Trouble", "Wait-ForHub"])
+def test_the_hub_is_asked_before_its_handshake_is_judged(judge):
+    names = [c.name for c in commands(body_of(functions(TREES["install"])[judge]))]
+    asked = "Test-Ping" if judge == "Wait-ForHub" else "Test-Answer"
+    assert names.index(asked) < names.index("Test-Heard")
+
+
+@each_script
+def test_nothing_is_removed_from_where_the_window_stands(name):
+    body = body_of(functions(TREES[name])["Uninstall-Spokes"])
+    assert [c.name for c in commands(body)][:2] == ["Push-Location", "Remove-Spokes"]
+    assert "Pop-Location" in text_of(find(body, "finally_clause")[0])
+    nodes = order_of(name, body)
+    assert place(nodes, is_command("Push-Location")) < place(nodes, is_command("Remove-Item"))
+
+
+@each_script
+def test_a_configuration_stays_as_long_as_its_service(name):
+    body = text_of(functions(TREES[name])["Remove-Tunnel"])
+    assert body.index("Stop-Tunnel") < body.index("if (Test-Service) { Stop-Run 3") < body.index("Remove-Item")
+
+
+def test_routes_that_cannot_be_read_are_not_taken_for_none():
+    assert "if ($routes.Count -eq 0) { Stop-Run 3" in text_of(functions(TREES["install"])["Read-Routes"])
 
 
 # ---- secrets
@@ -286,7 +412,13 @@ def test_the_private_key_reaches_no_argument_list():
 
 
 def test_the_private_key_is_read_in_two_places_and_made_in_one():
+    """The two other readings are in texts, of scripts."""
     reads = re.findall(r".*ReadAllText.*", INSTALL)
+    scripts = [
+        line for line in reads if re.search(r"ReadAllText\((' \+ \(Format-Literal \$Path\)|\$copy\.FullName)", line)
+    ]
+    assert len(scripts) == 2
+    reads = [line for line in reads if line not in scripts]
     assert [line.strip() for line in reads] == [
         "if ($InputFile) { $process.StandardInput.Write([System.IO.File]::ReadAllText($InputFile)) }",
         "$private = [System.IO.File]::ReadAllText($Spoke.KeyFile).Trim()",

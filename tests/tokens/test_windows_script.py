@@ -78,7 +78,10 @@ def test_the_task_and_the_program_that_the_script_writes_are_sound():
     space = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
     assert root.findtext(f".//{space}UserId") == "S-1-5-18"
     assert root.findtext(f".//{space}Interval") == "PT5M"
+    program = program.replace("FOLDER", "'C:\\Program Files\\WireGuardHub'")
     assert is_sound(program)
+    (run,) = [c for c in commands(parse(program)) if c.parameters[:2] == ("Verb", "Text")]
+    assert "Alone" in text_of(run.node)
 
 
 @each_script

@@ -1,5 +1,5 @@
     function Write-Help {
-        Write-Host ('Usage, as administrator: powershell -ExecutionPolicy Bypass -File "' + $Spoke.Program + '" COMMAND')
+        Write-Host ('Usage, as administrator: ' + (Get-CopyCommand 'COMMAND' $Spoke.Program))
         Write-Host ''
         Write-Host '  resume      go on where an earlier run stopped; may be run as often as you like'
         Write-Host '  status      say how the tunnel is; exit code 0 connected, 1 not set up, 7 not connected'
@@ -31,11 +31,19 @@
         Write-Line ('Connected: ' + $Spoke.SpokeName + ' is ' + ($Spoke.SpokeIP -split '/')[0] + ' on ' + $Spoke.Interface + ', hub ' + $Spoke.HubEndpoint + '.')
     }
 
-    # Undoes what this run made. Keys and copy stay, so that the next run is the same registration.
+    # Undoes what this run made, and starts what it stopped. Keys and copy stay, so that the next run is the same registration.
     function Undo-Run {
         $Spoke.Code = 130
-        if ($Spoke.HasMadeConfig) { Remove-Tunnel }
-        Write-Host 'Stopped: Interrupted; what this run made is undone.'
+        try {
+            if ($Spoke.HasMadeConfig) { Remove-Tunnel } elseif ($Spoke.HasStopped) { Install-Tunnel }
+            $Spoke.Sentence = 'Interrupted; run it again.'
+            if ('install', 'resume' -contains $Verb) { $Spoke.Sentence = 'Interrupted; what this run made is undone.' }
+        } catch {
+            Write-Note $_.Exception.Message
+            $Spoke.Code = 130
+            $Spoke.Sentence = 'Interrupted; not all that this run made could be undone.'
+        }
+        Write-Stop
     }
 
     function Invoke-Verb {

@@ -1,4 +1,6 @@
-    # Called last. An interrupt runs nothing but the last block. Where this was pasted, exit would close the window.
+    # Called last. An interrupt runs nothing but the last blocks, and may stop any command there, so the innermost calls none.
+    # Where this was pasted, ending the process would close the window; a process of its own would not say that it was
+    # interrupted.
     $Spoke.Code = 0
     try {
         Invoke-Verb
@@ -7,8 +9,12 @@
         $Spoke.IsOver = $true
         Write-Stop $_
     } finally {
-        if (-not $Spoke.IsOver) { Undo-Run }
-        Close-State
-        $global:LASTEXITCODE = $Spoke.Code
+        try {
+            if (-not $Spoke.IsOver) { Undo-Run }
+        } finally {
+            if ($Spoke.Lock) { $Spoke.Lock.Dispose() }
+            $global:LASTEXITCODE = $Spoke.Code
+            if ($Alone -and -not $Spoke.IsOver) { [Environment]::Exit(130) }
+        }
     }
-    if ($PSCommandPath -and -not $Text) { exit $Spoke.Code }
+    if (-not $Text -and ($Alone -or $PSCommandPath)) { exit $Spoke.Code }

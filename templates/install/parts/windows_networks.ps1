@@ -11,11 +11,14 @@
     }
 
     function Read-Routes {
+        $routes = @()
         try {
-            @(Get-NetRoute)
+            $routes = @(Get-NetRoute -ErrorAction Stop)
         } catch {
-            Stop-Run 3 'The addresses and routes of this machine could not be read.'
+            Write-Note $_.Exception.Message
         }
+        if ($routes.Count -eq 0) { Stop-Run 3 'The addresses and routes of this machine could not be read.' }
+        $routes
     }
 
     # Every address of the machine is also a route. What our own tunnel carries is not in the way, and a default route,
@@ -52,7 +55,7 @@
         foreach ($file in Get-ChildItem -Path (Join-Path $Spoke.Home '*\wg?.conf')) {
             if ($file.DirectoryName -eq $Spoke.State) { continue }
             if ([System.IO.File]::ReadAllLines($file.FullName) -ccontains ('PublicKey = ' + $Spoke.HubPublicKey)) {
-                Stop-Run 3 ('This machine is a spoke of this hub already, by ' + $file.Name + '. To replace it, take it off first: powershell -ExecutionPolicy Bypass -File "' + $file.DirectoryName + '\install.ps1" uninstall')
+                Stop-Run 3 ('This machine is a spoke of this hub already, by ' + $file.Name + '. To replace it, take it off first: ' + (Get-CopyCommand 'uninstall' (Join-Path $file.DirectoryName 'install.ps1')))
             }
         }
     }

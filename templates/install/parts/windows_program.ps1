@@ -8,18 +8,32 @@
     }
 
     function Format-Program {
-        @'
+        $program = @'
 # Runs resume, status, uninstall or help for each spoke that an install script of a WireGuard hub made here.
+# Alone tells that the process is its own.
 param(
-    [string] $Verb = 'help'
+    [string] $Verb = 'help',
+    [switch] $Alone
 )
 
+$folder = FOLDER
 $worst = 0
-$powershell = Join-Path ([Environment]::SystemDirectory) 'WindowsPowerShell\v1.0\powershell.exe'
-foreach ($copy in @(Get-ChildItem -Path (Join-Path $PSScriptRoot '*\install.ps1'))) {
-    & $powershell -NoProfile -ExecutionPolicy Bypass -File $copy.FullName $Verb
+$copies = @(Get-ChildItem -Path (Join-Path $folder '*\install.ps1'))
+foreach ($copy in $copies) {
+    $text = [IO.File]::ReadAllText($copy.FullName)
+    & ([ScriptBlock]::Create($text)) -Verb $Verb -Text $text -Alone:$Alone
     if ($LASTEXITCODE -ne 0) { $worst = $LASTEXITCODE }
 }
-exit $worst
+if ($copies.Count -eq 0) {
+    Write-Host 'This machine is no spoke. What is left of one, the uninstall script of its hub takes off.'
+    $worst = 1
+}
+if ($copies.Count -eq 0 -and $Verb -eq 'uninstall' -and -not (Test-Path -Path (Join-Path $folder '*\*'))) {
+    Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
+    $worst = 0
+}
+$global:LASTEXITCODE = $worst
+if ($Alone -or $PSCommandPath) { exit $worst }
 '@
+        $program.Replace('FOLDER', (Format-Literal $Spoke.Home))
     }

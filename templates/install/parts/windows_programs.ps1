@@ -26,9 +26,13 @@
             } catch {
                 Write-Note 'The program did not read its input.'
             }
-            if (-not $process.WaitForExit(1000 * $Seconds)) {
-                $process.Kill()
-                return @{ Code = -1; Output = ''; Errors = 'no end after ' + $Seconds + ' s' }
+            # In short waits, for an interrupt is heard only between them.
+            $deadline = (Get-Seconds) + $Seconds
+            while (-not $process.WaitForExit(100)) {
+                if ((Get-Seconds) -ge $deadline) {
+                    $process.Kill()
+                    return @{ Code = -1; Output = ''; Errors = 'no end after ' + $Seconds + ' s' }
+                }
             }
             # What a program leaves running may hold its output open for ever.
             $null = $output.Wait(5000)

@@ -6,7 +6,7 @@
             return
         }
         try {
-            $null = Register-ScheduledTask -TaskName (Get-TaskName) -Xml (Format-Task) -Force
+            $null = Register-ScheduledTask -TaskName (Get-TaskName) -Xml (Format-Task) -Force -ErrorAction Stop
         } catch {
             Write-Line ('      The task that finds a moved hub could not be set up: ' + $_.Exception.Message)
         }
@@ -20,7 +20,7 @@
 
     # As SYSTEM, on batteries too, every five minutes: each look starts a whole PowerShell.
     function Format-Task {
-        $arguments = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -WindowStyle Hidden -File "' + $Spoke.Copy + '" refresh'
+        $arguments = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -WindowStyle Hidden ' + (Format-Run $Spoke.Copy 'refresh')
         $task = @'
 <?xml version="1.0"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
@@ -43,7 +43,7 @@
 
     function Remove-Refresh {
         $task = Get-ScheduledTask -TaskName (Get-TaskName) -ErrorAction SilentlyContinue
-        if ($task) { Unregister-ScheduledTask -TaskName (Get-TaskName) -Confirm:$false }
+        if ($task) { Unregister-ScheduledTask -TaskName (Get-TaskName) -Confirm:$false -ErrorAction Stop }
     }
 
     # What the task runs. It leaves a tunnel alone that hears from the hub, or that somebody took down.

@@ -43,7 +43,7 @@
             $request.Accept = 'application/json'
             $request.Timeout = 20000
             $request.AllowAutoRedirect = $false
-            if ($request.Proxy) { $request.Proxy.Credentials = [System.Net.CredentialCache]::DefaultCredentials }
+            if ($request.Proxy -and -not $request.Proxy.Credentials) { $request.Proxy.Credentials = [System.Net.CredentialCache]::DefaultCredentials }
             $stream = $request.GetRequestStream()
             $stream.Write($Body, 0, $Body.Length)
             $stream.Dispose()

@@ -44,18 +44,34 @@
             $Spoke.Sentence = 'Something unforeseen happened in line ' + $Failure.InvocationInfo.ScriptLineNumber + ': ' + $Failure.Exception.Message
         }
         Write-Note ('Stopped: ' + $Spoke.Sentence)
-        if ($Spoke.Log) {
-            Write-Host ('Details: ' + $Spoke.Log)
-            Write-Host ('To try again as administrator: ' + (Get-CopyCommand 'resume'))
-        }
+        if ($Spoke.Log) { Write-Host ('Details: ' + $Spoke.Log) }
+        if ($Spoke.IsKept) { Write-Host ('To try again as administrator: ' + (Get-CopyCommand 'resume')) }
         Write-Host ('Stopped: ' + $Spoke.Sentence)
     }
 
     function Get-CopyCommand {
         param(
+            [string] $Word,
+            [string] $Copy = $Spoke.Copy
+        )
+        'powershell -NoProfile -ExecutionPolicy Bypass ' + (Format-Run $Copy $Word)
+    }
+
+    # Runs what a file says, not the file, which a group policy may forbid. Without a dollar, so that cmd and PowerShell both
+    # take the line.
+    function Format-Run {
+        param(
+            [string] $Path,
             [string] $Word
         )
-        'powershell -ExecutionPolicy Bypass -File "' + $Spoke.Copy + '" ' + $Word
+        '-Command "& ([ScriptBlock]::Create([IO.File]::ReadAllText(' + (Format-Literal $Path) + '))) ' + $Word + ' -Alone"'
+    }
+
+    function Format-Literal {
+        param(
+            [string] $Value
+        )
+        "'" + ($Value -creplace '([''\u2018-\u201b])', '$1$1') + "'"
     }
 
     # A clock that nobody sets.

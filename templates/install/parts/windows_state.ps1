@@ -22,8 +22,8 @@
         Find-State
         New-PrivateFolder $Spoke.Home
         New-PrivateFolder $Spoke.State
-        Lock-Home
         Save-Copy
+        Lock-Home
         $Spoke.Log = Join-Path $Spoke.State 'install.log'
         Write-Note ('--- ' + [DateTime]::UtcNow.ToString('s') + 'Z Windows ' + [Environment]::OSVersion.Version + ', PowerShell ' + $PSVersionTable.PSVersion)
     }
@@ -67,22 +67,19 @@
         }
     }
 
-    function Close-State {
-        if ($Spoke.Lock) { $Spoke.Lock.Dispose() }
-    }
-
-    # The token works once, so whatever goes wrong from here on, the saved copy can be run again.
+    # The token works once, so whatever goes wrong from here on, another run at work too, the saved copy can be run again.
     function Save-Copy {
-        if (-not ($Text -or $PSCommandPath)) { Stop-Run 3 'This script was not run by the command that the hub prints, so it could not be kept: reissue the token in the dashboard.' }
         try {
             if ($Text) {
                 Save-File $Spoke.Copy { $Text }
-            } elseif ($PSCommandPath -ne $Spoke.Copy) {
+            } elseif ($PSCommandPath -and ($PSCommandPath -ne $Spoke.Copy)) {
                 Copy-Item -LiteralPath $PSCommandPath -Destination $Spoke.Copy -Force
             }
         } catch {
             Stop-Run 3 ('This script could not be kept in ' + $Spoke.State + ': is the disk full?')
         }
+        if (-not (Test-Path -LiteralPath $Spoke.Copy)) { Stop-Run 3 'This script was not run by the command that the hub prints, so it could not be kept: reissue the token in the dashboard.' }
+        $Spoke.IsKept = $true
     }
 
     # What the block gives becomes the file, as ASCII without a byte order mark, in one step, and on the disk before
@@ -101,5 +98,10 @@
         } finally {
             $stream.Dispose()
         }
-        Move-Item -LiteralPath $new -Destination $Path -Force
+        # In Windows PowerShell, a move onto a file deletes that first.
+        if (Test-Path -LiteralPath $Path) {
+            [System.IO.File]::Replace($new, $Path, [NullString]::Value)
+        } else {
+            Move-Item -LiteralPath $new -Destination $Path
+        }
     }

@@ -6,9 +6,9 @@
 
     # Whatever an interrupted run left half made is started afresh.
     function Start-Tunnel {
-        Stop-Tunnel
+        $Spoke.HasStopped = Test-Service
         Set-Dns
-        $null = Test-Program $Spoke.WireGuard ('/installtunnelservice "' + (Get-ConfigFile) + '"')
+        Install-Tunnel
         $deadline = (Get-Seconds) + 30
         while (-not (Test-Running)) {
             if ((Get-Seconds) -ge $deadline) {
@@ -18,6 +18,12 @@
             }
             Start-Sleep -Milliseconds 200
         }
+        $Spoke.HasStopped = $false
+    }
+
+    function Install-Tunnel {
+        Stop-Tunnel
+        $null = Test-Program $Spoke.WireGuard ('/installtunnelservice "' + (Get-ConfigFile) + '"')
     }
 
     # A service that is being deleted is in the way of its successor until it is gone.
@@ -33,12 +39,13 @@
     }
 
     # The rules of Windows for names; the line DNS of a configuration would have every name asked of the hub's servers too.
+    # The commands of Windows' own modules do not see the preference for errors, so each is told.
     function Set-Dns {
         Remove-Dns
         if (-not ($Spoke.DnsServers -and $Spoke.DnsDomains)) { return }
         try {
             foreach ($domain in Split-Words $Spoke.DnsDomains) {
-                $null = Add-DnsClientNrptRule -Namespace ('.' + $domain.Trim('.')) -NameServers (Split-Words $Spoke.DnsServers) -Comment (Get-Mark)
+                $null = Add-DnsClientNrptRule -Namespace ('.' + $domain.Trim('.')) -NameServers (Split-Words $Spoke.DnsServers) -Comment (Get-Mark) -ErrorAction Stop
             }
         } catch {
             Write-Line ('      DNS is left as it is: ' + $_.Exception.Message)
@@ -47,10 +54,10 @@
 
     function Remove-Dns {
         try {
-            foreach ($rule in Get-DnsClientNrptRule) {
-                if ($rule.Comment -ceq (Get-Mark)) { Remove-DnsClientNrptRule -Name $rule.Name -Force }
+            foreach ($rule in Get-DnsClientNrptRule -ErrorAction Stop) {
+                if ($rule.Comment -ceq (Get-Mark)) { Remove-DnsClientNrptRule -Name $rule.Name -Force -ErrorAction Stop }
             }
         } catch {
-            Write-Note ('The rules for names could not be looked at: ' + $_.Exception.Message)
+            Write-Line ('      The rules for names could not be looked at: ' + $_.Exception.Message)
         }
     }
