@@ -184,7 +184,7 @@ def test_dns_is_set_while_the_tunnel_is_up_and_no_longer(mac, domains, match):
     assert last_line(mac.pipe(mac_script()).stdout) == CONNECTED
     key = f"State:/Network/Service/wireguard-hub-spoke-{mac.state.name}/DNS"
     assert mac.read("record/scutil") == (
-        f"remove {key}\nd.init\nd.add ServerAddresses * 10.0.1.1 fd00::1\n"
+        f"remove {key}\nremove {key}\nd.init\nd.add ServerAddresses * 10.0.1.1 fd00::1\n"
         f"d.add SupplementalMatchDomains * {match}\nset {key}\n"
     )
     assert f"PreDown = printf 'remove {key}\\n' | scutil || true\n" in mac.read("etc/wireguard/wg0.conf")
