@@ -206,6 +206,7 @@ def test_a_tunnel_whose_wireguard_died_takes_its_dns_and_its_files_with_it_all_t
 
 def test_a_tunnel_whose_wireguard_died_is_started_again_but_not_one_that_was_taken_down(mac):
     mac.put("record/real-launchd")
+    mac.answers(accepted(dns=["10.0.1.1"]))
     assert last_line(mac.pipe(mac_script()).stdout) == CONNECTED
     running = f"record/running.wireguard-hub-spoke.{mac.state.name}"
     assert mac.exists(running)
@@ -216,6 +217,9 @@ def test_a_tunnel_whose_wireguard_died_is_started_again_but_not_one_that_was_tak
         assert mac.run("sh", f"/{mac.saved_copy}", "refresh").stdout == ""
         if comes_back:
             wait_until(mac.has_tunnel)
+    # Its own DNS must not keep the hub's name from it.
+    words = [line.split()[0] for line in mac.read("record/scutil").splitlines()]
+    assert words[words.index("set") :][:3] == ["set", "remove", "d.init"]
     assert mac.calls("launchctl kickstart")[1:] == [f"launchctl kickstart system/wireguard-hub-spoke.{mac.state.name}"]
     assert not mac.has_tunnel()
 

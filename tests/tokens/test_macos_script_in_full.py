@@ -425,6 +425,7 @@ def test_a_job_is_taken_away_even_when_its_file_or_all_else_is_gone(mac):
     jobs = {f"wireguard-hub-spoke.{mac.state.name}{kind}" for kind in ("", ".refresh")}
     mac.run("rm", f"/{DAEMONS}/wireguard-hub-spoke.{mac.state.name}.refresh.plist")
     mac.run("rm", "-rf", f"/{STATE_HOME}", "/etc/wireguard/wg0.conf")
+    mac.put("record/scutil", "set by an earlier configuration\n")
     assert mac.pipe(UNINSTALL).returncode == 0
     assert not list((mac.root / "record").glob("loaded.*"))
     assert not list((mac.root / DAEMONS).iterdir())
