@@ -110,6 +110,7 @@ daemon-reload | 'enable --now wireguard-hub-spoke-'*.timer | 'disable --now wire
 esac
 """,
     "curl": r"""
+[ "$1" = -q ] || { echo 'curl: a .curlrc would rule' >&2; exit 2; }
 case $* in *--data-binary*) ;; *) cat /record/headers 2>/dev/null; exit ;; esac
 while [ $# -gt 0 ]; do
     case $1 in

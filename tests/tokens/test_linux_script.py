@@ -880,6 +880,15 @@ def test_real_clients_follow_no_redirect(build, hub, client):
     assert [path for path, *_ in hub.seen] == ["/api/spoke/register"]
 
 
+def test_a_curlrc_of_who_asks_rules_nothing(build, hub):
+    machine = machine_with(build, "curl")
+    machine.put("tmp/.curlrc", "trace-ascii = /tmp/trace\nfail\nlocation\n")
+    hub.answers = [(410, {}, b'{"error": "This token has been used."}')]
+    done = machine.pipe(linux_script(callback_url=hub.url), environment={"HOME": "/tmp"})
+    assert last_line(done.stderr).startswith("Stopped: The hub refused: This token has been used.")
+    assert not machine.exists("tmp/trace")
+
+
 def test_a_hub_that_cannot_be_reached_is_told_by_the_real_curl(build):
     machine = machine_with(build, "curl")
     done = machine.pipe(

@@ -14,7 +14,7 @@ import pytest
 
 from tests.tokens.mac import DAEMONS, PROGRAM, USER, mac_script
 from tests.tokens.machine import CONNECTED, STATE_HOME, TOKEN, accepted, body_of, last_line, needs_machine
-from tests.tokens.test_linux_script import AWKS, with_awk
+from tests.tokens.test_linux_script import AWKS, wait_until, with_awk
 from tokens.scripts import render_uninstall
 
 pytestmark = needs_machine
@@ -79,14 +79,28 @@ def test_brew_installs_as_a_user_and_never_as_root(mac, asked):
         mac.put("record/at-the-screen", f"{USER}\n")
     done = mac.pipe(mac_script(), environment={"SUDO_USER": USER} if asked == "sudo" else None)
     assert (last_line(done.stdout), done.stderr) == (CONNECTED, "")
-    assert f"      brew, as {USER}: wireguard-tools\n" in done.stdout
-    assert mac.calls("brew") == ["brew install wireguard-tools"]
+    assert f"      brew, as {USER}: wireguard-tools wireguard-go bash\n" in done.stdout
+    assert mac.calls("brew") == ["brew install wireguard-tools wireguard-go bash"]
     assert set(mac.read("record/became").splitlines()) == {USER}
+
+
+@pytest.mark.parametrize("prefix", ["opt/homebrew", "usr/local"])
+def test_an_administrator_who_shares_a_brew_but_not_its_locks_leaves_it_to_its_owner(build_mac, prefix):
+    mac = build_mac(prefix=prefix)
+    mac.unbrew()
+    mac.add_user("bob", 1502)
+    mac.share_brew()
+    assert last_line(mac.pipe(mac_script(), environment={"SUDO_USER": "bob"}).stdout) == CONNECTED
+    assert [mac.read("record/became").splitlines()[place] for place in (0, -1)] == ["bob", USER]
+    assert mac.calls("brew") == ["brew install wireguard-tools wireguard-go bash"]
 
 
 def test_without_homebrew_the_hub_hears_nothing_and_the_saved_copy_goes_on_later(mac):
     mac.unbrew(brew=False)
+    mac.run("rm", "-rf", "/usr/local/bin")
     words = refused(mac, 5)
+    # Others will put their programs there.
+    assert mode(mac.root / "usr/local/bin") == 0o755
     assert words.startswith(
         "Homebrew is not on this Mac, and WireGuard comes from it. Install it as https://brew.sh says"
     )
@@ -170,12 +184,44 @@ def test_dns_is_set_while_the_tunnel_is_up_and_no_longer(mac, domains, match):
     assert last_line(mac.pipe(mac_script()).stdout) == CONNECTED
     key = f"State:/Network/Service/wireguard-hub-spoke-{mac.state.name}/DNS"
     assert mac.read("record/scutil") == (
-        f"d.init\nd.add ServerAddresses * 10.0.1.1 fd00::1\nd.add SupplementalMatchDomains * {match}\nset {key}\n"
+        f"remove {key}\nremove {key}\nd.init\nd.add ServerAddresses * 10.0.1.1 fd00::1\n"
+        f"d.add SupplementalMatchDomains * {match}\nset {key}\n"
     )
     assert f"PreDown = printf 'remove {key}\\n' | scutil || true\n" in mac.read("etc/wireguard/wg0.conf")
     mac.pipe(UNINSTALL)
     assert mac.read("record/scutil").endswith(f"remove {key}\n")
     assert mac.calls("networksetup") == []
+
+
+def test_a_tunnel_whose_wireguard_died_takes_its_dns_and_its_files_with_it_all_the_same(mac):
+    mac.answers(accepted(dns=["10.0.1.1"]))
+    assert last_line(mac.pipe(mac_script()).stdout) == CONNECTED
+    key = f"State:/Network/Service/wireguard-hub-spoke-{mac.state.name}/DNS"
+    mac.lose_wireguard()
+    assert last_line(mac.read("record/scutil")).startswith("set ")
+    assert mac.pipe(UNINSTALL).returncode == 0
+    assert last_line(mac.read("record/scutil")) == f"remove {key}"
+    assert list((mac.root / "run/wireguard").iterdir()) == []
+
+
+def test_a_tunnel_whose_wireguard_died_is_started_again_but_not_one_that_was_taken_down(mac):
+    mac.put("record/real-launchd")
+    mac.answers(accepted(dns=["10.0.1.1"]))
+    assert last_line(mac.pipe(mac_script()).stdout) == CONNECTED
+    running = f"record/running.wireguard-hub-spoke.{mac.state.name}"
+    assert mac.exists(running)
+    for lose, comes_back in ((mac.lose_wireguard, True), (mac.take_down, False)):
+        lose()
+        wait_until(lambda: not mac.exists(running))
+        assert mac.read(f"record/exit.wireguard-hub-spoke.{mac.state.name}") == "0\n"
+        assert mac.run("sh", f"/{mac.saved_copy}", "refresh").stdout == ""
+        if comes_back:
+            wait_until(mac.has_tunnel)
+    # Its own DNS must not keep the hub's name from it.
+    words = [line.split()[0] for line in mac.read("record/scutil").splitlines()]
+    assert words[words.index("set") :][:3] == ["set", "remove", "d.init"]
+    assert mac.calls("launchctl kickstart")[1:] == [f"launchctl kickstart system/wireguard-hub-spoke.{mac.state.name}"]
+    assert not mac.has_tunnel()
 
 
 # ---- the stand-ins refuse what a Mac would

@@ -50,7 +50,7 @@ def test_a_second_run_changes_nothing(mac):
 
 def test_a_tunnel_that_is_down_is_brought_back(mac):
     mac.pipe(mac_script())
-    mac.run("/opt/homebrew/bin/bash", "/opt/homebrew/bin/wg-quick", "down", "wg0")
+    mac.take_down()
     assert not mac.has_tunnel()
     assert last_line(mac.run(f"/{PROGRAM}", "resume").stdout) == CONNECTED
     assert mac.has_tunnel()
@@ -143,19 +143,31 @@ def test_a_broken_brew_is_told_in_its_own_words_before_the_hub_hears(mac, says, 
     mac.unbrew()
     mac.put("record/broken-brew", f"{says}\n")
     assert refused(mac, 5) == (
-        f"brew could not install wireguard-tools{reason}: install it by hand as {USER}, with bash and wireguard-go, "
+        f"brew could not install wireguard-tools wireguard-go bash{reason}: install them by hand as {USER}, "
         "then try again."
     )
     assert len(mac.calls("brew")) == 2
+
+
+@pytest.mark.parametrize("also", ["", "Error: Another active Homebrew update process is already in progress.\n"])
+def test_a_lock_that_brew_may_not_open_is_not_waited_for(mac, also):
+    mac.unbrew()
+    mac.put(
+        "record/broken-brew",
+        f"{also}Error: Permission denied @ rb_sysopen - /opt/homebrew/var/homebrew/locks/bash.formula.lock\n",
+    )
+    done = mac.pipe(mac_script())
+    assert (done.returncode, len(mac.calls("brew"))) == (5, 2)
+    assert "is at work" not in done.stdout
 
 
 def test_another_brew_at_work_is_waited_for(mac):
     mac.unbrew()
     says = "Error: A `brew upgrade` process has already locked /opt/homebrew/Cellar/bash."
     mac.put("record/broken-brew", says)
-    done = mac.pipe(mac_script(), environment={"WIREGUARD_HUB_LOCK_SECONDS": "1"})
+    done = mac.pipe(mac_script(), environment={"WIREGUARD_HUB_LOCK_SECONDS": "4"})
     assert done.returncode == 5
-    assert done.stdout.count("Another package manager is at work; waiting for it.") >= 1
+    assert done.stdout.count("Another package manager is at work; waiting for it.") == 1
     assert "has already locked" in last_line(done.stderr)
 
 
@@ -230,7 +242,22 @@ def dns_lines(mac):
 def test_without_dns_none_is_touched(mac):
     mac.pipe(mac_script())
     assert dns_lines(mac) == []
-    assert not mac.exists("record/scutil")
+    # Only what an earlier tunnel of ours may have left.
+    key = f"State:/Network/Service/wireguard-hub-spoke-{mac.state.name}/DNS"
+    assert set(mac.read("record/scutil").splitlines()) == {f"remove {key}"}
+
+
+def test_dns_that_the_hub_no_longer_has_goes_even_when_wireguard_died(mac):
+    mac.answers(accepted(dns=["10.0.1.1"]))
+    mac.pipe(mac_script())
+    mac.lose_wireguard()
+    mac.answers(accepted())
+    before = len(mac.calls())
+    assert last_line(mac.run_again().stdout) == CONNECTED
+    assert last_line(mac.read("record/scutil")).startswith("remove ")
+    # The hub is asked by its name.
+    order = [call.split()[0] for call in mac.calls()[before:]]
+    assert order.index("scutil") < order.index("curl")
 
 
 # ---- the truth at the end, status, a hub that moves
@@ -265,6 +292,13 @@ def test_a_handshake_without_an_answer_is_not_connected(mac):
     assert "the hub shook hands but 10.0.1.1 does not answer a ping" in verdict(mac)
 
 
+def test_a_link_that_wg_quick_took_away_again_is_not_said_to_stay_up(mac):
+    says = f"for log in /{STATE_HOME}/*/tunnel.log; do echo 'wg-quick: no route' >>\"$log\"; done"
+    mac.put_tool("ping", f"rm -f /record/link.utun7; {says}; exit 1")
+    assert verdict(mac) == "Stopped: This machine is registered, but wg0 did not start."
+    assert "wg-quick: no route" in (mac.state / "install.log").read_text()
+
+
 def test_large_packets_that_do_not_pass_are_the_mtu(mac):
     mac.put("record/largest-ping", "1200")
     assert "only small packets reach the hub" in verdict(mac)
@@ -282,7 +316,7 @@ def test_status_tells_how_the_tunnel_is(mac):
     done = mac.run(f"/{PROGRAM}", "status")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Interface: wg0 (up)\nEndpoint:  hub.example.com:51820, now 203.0.113.1:51820\n" in done.stdout
-    mac.run("/opt/homebrew/bin/bash", "/opt/homebrew/bin/wg-quick", "down", "wg0")
+    mac.take_down()
     assert mac.run(f"/{PROGRAM}", "status").returncode == 7
 
 
@@ -302,7 +336,7 @@ def test_a_silent_hub_that_has_moved_is_followed(mac):
 
 def test_a_tunnel_that_found_no_name_at_boot_is_started_again_but_not_one_that_was_taken_down(mac):
     named(mac)
-    mac.run("/opt/homebrew/bin/bash", "/opt/homebrew/bin/wg-quick", "down", "wg0")
+    mac.take_down()
     refresh(mac)
     assert not mac.has_tunnel()
     mac.put(f"record/exit.wireguard-hub-spoke.{mac.state.name}", "1\n")
@@ -316,7 +350,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(mac, brewed):
         mac.unbrew()
     done = mac.run("sh", "-s", "--", "--dry-run", text=mac_script())
     assert (done.returncode, done.stderr) == (0, "")
-    assert ("Would install with brew: wireguard-tools\n" in done.stdout) is not brewed
+    assert ("Would install with brew: wireguard-tools wireguard-go bash\n" in done.stdout) is not brewed
     assert "Would write /etc/wireguard/wg0.conf for 10.0.1.5 and start it" in done.stdout
     assert (mac.requests(), mac.calls("brew"), mac.calls("launchctl")) == ([], [], [])
 
@@ -383,7 +417,20 @@ def test_a_tunnel_is_taken_down_even_where_brew_is_gone(mac):
     mac.run("rm", "-rf", "/opt/homebrew")
     mac.run("sh", "-c", "(sleep 0.3; rm -f /record/link.utun7) >/dev/null 2>&1 &")
     assert mac.pipe(UNINSTALL).returncode == 0
-    assert list((mac.root / "var/run/wireguard").iterdir()) == []
+    assert list((mac.root / "run/wireguard").iterdir()) == []
+
+
+def test_a_job_is_taken_away_even_when_its_file_or_all_else_is_gone(mac):
+    named(mac)
+    jobs = {f"wireguard-hub-spoke.{mac.state.name}{kind}" for kind in ("", ".refresh")}
+    mac.run("rm", f"/{DAEMONS}/wireguard-hub-spoke.{mac.state.name}.refresh.plist")
+    mac.run("rm", "-rf", f"/{STATE_HOME}", "/etc/wireguard/wg0.conf")
+    mac.put("record/scutil", "set by an earlier configuration\n")
+    assert mac.pipe(UNINSTALL).returncode == 0
+    assert not list((mac.root / "record").glob("loaded.*"))
+    assert not list((mac.root / DAEMONS).iterdir())
+    assert {call.split("/")[-1] for call in mac.calls("launchctl bootout")} == jobs
+    assert last_line(mac.read("record/scutil")).startswith("remove ")
 
 
 def test_a_run_in_progress_is_not_disturbed(mac):

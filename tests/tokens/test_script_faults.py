@@ -134,6 +134,17 @@ def test_an_answer_that_cannot_be_stored_is_the_disk_and_not_the_hub(machine):
     assert last_line(done.stderr).endswith("cannot be written: is the disk full?")
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_answer_that_cannot_even_be_begun_is_said_in_every_shell(build, shell):
+    machine = build(shell)
+    machine.put("record/silent-hub")
+    machine.pipe(linux_script())
+    (machine.state / "answer.json").unlink()
+    (machine.state / "answer.json").mkdir()
+    done = machine.run_again()
+    assert (done.returncode, last_line(done.stderr).endswith(" cannot be written: is the disk full?")) == (3, True)
+
+
 def test_a_key_that_was_cut_short_is_never_used(machine):
     machine.put_tool("sync")
     machine.run("mv", "/usr/sbin/wg", "/usr/sbin/good-wg")

@@ -109,6 +109,31 @@ def test_small_packets_that_pass_and_large_ones_that_do_not_are_the_mtu(machine)
     )
 
 
+def test_an_answer_that_comes_after_all_is_not_left_without_a_reason(machine):
+    machine.put_tool("ping", "[ -e /record/asked ] || { : >/record/asked; exit 1; }")
+    assert verdict(machine) == (
+        "it answers now and did not before: look whether packets get lost on the way to 203.0.113.1:51820"
+    )
+
+
+def test_a_link_that_is_gone_again_is_not_said_to_stay_up(machine):
+    machine.put_tool("ping", "rm -f /record/link.wg0; exit 1")
+    done = machine.pipe(linux_script())
+    assert (done.returncode, last_line(done.stderr)) == (
+        7,
+        "Stopped: This machine is registered, but wg0 did not start.",
+    )
+
+
+def test_a_tunnel_that_slept_is_asked_before_it_is_judged(machine):
+    assert last_line(machine.pipe(linux_script()).stdout) == CONNECTED
+    machine.put("record/handshake.wg0", "hub\t1000\n")
+    # As after sleep: the first packet is lost, and makes WireGuard shake hands.
+    shake = r"""printf 'hub\t%s\n' "$(date +%s)" >/record/handshake.wg0"""
+    machine.put_tool("ping", f"[ -e /record/asked ] || {{ : >/record/asked; {shake}; exit 1; }}")
+    assert last_line(machine.run_again().stdout).startswith("Already connected")
+
+
 def test_a_connection_that_only_looks_right_is_set_up_again(machine):
     machine.put("record/largest-ping", "1200")
     verdict(machine)

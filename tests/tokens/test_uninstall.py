@@ -51,7 +51,7 @@ def with_boringtun(machine):
 
 
 def with_little(machine):
-    machine.run("rm", "-rf", "/etc/cron.d", "/etc/wireguard", f"/{PROGRAM}")
+    machine.run("rm", "-rf", "/etc/cron.d", "/etc/wireguard", "/usr/local/sbin")
 
 
 KINDS = [with_systemd, with_openrc, with_cron, with_boringtun, with_little]
@@ -67,12 +67,13 @@ def test_not_a_file_is_left_of_all_that_was_made(machine, kind, way):
     before = machine.touched()
     assert machine.pipe(linux_script()).returncode == 0
     assert machine.touched() - before > {"/etc/wireguard/wg0.conf", f"/{STATE_HOME}", f"/{PROGRAM}"}
+    assert (machine.root / PROGRAM).parent.stat().st_mode & 0o777 == 0o755
     done = machine.pipe(UNINSTALL) if way == "served" else machine.run(f"/{PROGRAM}", "uninstall")
     assert (done.returncode, done.stderr, last_line(done.stdout)) == (0, "", FAREWELL)
     # The directories that these lay in are copies of what was there before.
     left = {path for path in machine.touched() - before if not (machine.root / path[1:]).is_dir()}
     assert left == set()
-    assert machine.exists("etc/wireguard") == (kind is not with_little)
+    assert machine.exists("etc/wireguard") == machine.exists("usr/local/sbin") == (kind is not with_little)
     assert not machine.exists("etc/systemd/system/wg-quick@wg0.service.d")
     assert not machine.exists("record/link.wg0")
 

@@ -22,6 +22,7 @@ install_spoke() {
     # Whoever stops reading what is said does not stop the work.
     trap : PIPE
     prepare_run
+    drop_dead_dns
     keep_program
     ! sees_networks || check_network
     step 'Looking for WireGuard'

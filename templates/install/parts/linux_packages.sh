@@ -125,6 +125,9 @@ os_release() {
     sed -n "s/^$1=//p" /etc/os-release 2>/dev/null | head -n 1 | tr -cd 'A-Za-z0-9._-'
 }
 
+# By what a manager says.
+is_busy() { grep -qiw -e lock -e locked -e lock-frontend "$STATE/packages.log"; }
+
 # What a dry run says.
 try_packages() {
     local packages

@@ -12,7 +12,7 @@ job() { printf 'wireguard-hub-spoke.%s%s' "$ID" "${1:+.$1}"; }
 job_file() { printf '/Library/LaunchDaemons/%s.plist' "$1"; }
 
 remove_job() {
-    [ ! -e "$(job_file "$1")" ] || quietly launchctl bootout "system/$1"
+    quietly launchctl bootout "system/$1"
     rm -f "$(job_file "$1")"
 }
 
@@ -20,15 +20,18 @@ remove_refresh() { remove_job "$(job refresh)"; }
 
 dns_key() { printf 'State:/Network/Service/wireguard-hub-spoke-%s/DNS' "$ID"; }
 
-# wireguard-go ends when its socket is gone.
+# Names must never go on to servers behind a tunnel that is not there.
+remove_dns() { printf 'remove %s\n' "$(dns_key)" | quietly scutil; }
+
+# Whatever of it there is: where wireguard-go died, only DNS and files are left. It ends when its socket is gone.
 take_link_down() {
     local device left
-    device=$(device) || return 0
-    quietly "$(prefix)/bin/bash" "$(prefix)/bin/wg-quick" down "$INTERFACE" ||
-        rm -f "/var/run/wireguard/$device.sock" "/var/run/wireguard/$INTERFACE.name"
-    printf 'remove %s\n' "$(dns_key)" | quietly scutil
+    remove_dns
+    device=$(device)
+    { [ -n "$device" ] && quietly "$(prefix)/bin/bash" "$(prefix)/bin/wg-quick" down "$INTERFACE"; } ||
+        rm -f "/var/run/wireguard/$(named_device "$INTERFACE").sock" "/var/run/wireguard/$INTERFACE.name"
     left=50
-    while [ "$left" -gt 0 ] && ifconfig "$device" >/dev/null 2>&1; do
+    while [ -n "$device" ] && [ "$left" -gt 0 ] && ifconfig "$device" >/dev/null 2>&1; do
         sleep 0.2
         left=$((left - 1))
     done

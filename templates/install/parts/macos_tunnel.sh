@@ -3,11 +3,9 @@ tell_restart() { :; }
 # Whatever an interrupted run left half made is started afresh. launchd does it, so it is carried out even when this
 # script came through the tunnel and dies with it.
 run_tunnel() {
-    if link_exists "$INTERFACE"; then
-        take_link_down
-        # The program that watched its routes takes them away when it notices; they must not be the next one's.
-        sleep 1
-    fi
+    take_link_down
+    # The program that watched its routes takes them away when it notices; they must not be the next one's.
+    [ -z "$WAS_UP" ] || sleep 1
     rm -f "$STATE/tunnel.log"
     start_job "$(job)" print_tunnel_job && wait_for_link
 }
@@ -30,10 +28,7 @@ wait_for_link() {
     local deadline
     deadline=$(($(seconds) + 20))
     until has_address; do
-        if has_failed || [ "$(seconds)" -ge "$deadline" ]; then
-            note "$(tail -n 20 "$STATE/tunnel.log" 2>/dev/null)"
-            return 1
-        fi
+        ! has_failed && [ "$(seconds)" -lt "$deadline" ] || return 1
         sleep 0.2
     done
 }
@@ -44,10 +39,13 @@ has_address() {
     device=$(device) && ifconfig "$device" 2>/dev/null | grep -qF "inet ${SPOKE_IP%/*} "
 }
 
-has_failed() { launchctl print "system/$(job)" 2>/dev/null | grep -q 'last exit code = [1-9]'; }
+has_failed() { launchd_says 'last exit code = [1-9]'; }
 
-# No KeepAlive: wg-quick ends by itself, and would be started for ever. A part of wg-quick goes on beside wireguard-go,
-# so launchd must not end what the job leaves behind.
+launchd_says() { launchctl print "system/$(job)" 2>/dev/null | grep -q "$1"; }
+
+# No KeepAlive: it would bring back a tunnel that somebody took down, and one that cannot work for ever. Under launchd
+# wg-quick stays as long as wireguard-go does, and then ends well however that ended. launchd must not end what the job
+# leaves behind.
 print_tunnel_job() {
     print_job "$(job)" "$(prefix)/bin/bash" "$(prefix)/bin/wg-quick" up "$INTERFACE"
     printf '<key>RunAtLoad</key>\n<true/>\n<key>AbandonProcessGroup</key>\n<true/>\n'
@@ -87,5 +85,11 @@ keep_refreshing() {
     fi
 }
 
-# Its endpoint could not be looked up, mostly because the machine started before its network.
-restart_if_failed() { ! has_failed || launchctl kickstart "system/$(job)"; }
+# Its endpoint could not be looked up, mostly because the machine started before its network; or wireguard-go died, and
+# left its name behind, which `wg-quick down` takes away. What is just being started is left alone.
+restart_if_failed() {
+    { has_failed || [ -e "/var/run/wireguard/$INTERFACE.name" ]; } || return 0
+    ! launchd_says 'state = running' || return 0
+    take_link_down
+    quietly launchctl kickstart "system/$(job)"
+}

@@ -7,6 +7,8 @@ remove_tunnel() {
     if find_own_interface; then
         say "Taking $INTERFACE down"
         take_link_down
+    else
+        remove_dns
     fi
     remove_job "$(job)"
     remove_temporaries

@@ -4,7 +4,7 @@ patiently() {
     deadline=$(($(seconds) + $(seconds_setting "${WIREGUARD_HUB_LOCK_SECONDS-}" 120)))
     told=''
     until keep_output "$@"; do
-        grep -qiw -e lock -e locked -e lock-frontend "$STATE/packages.log" || return 1
+        is_busy || return 1
         [ "$(seconds)" -lt "$deadline" ] || return 1
         [ -n "$told" ] || say '      Another package manager is at work; waiting for it.'
         told=yes

@@ -7,8 +7,8 @@ keep_program() {
     fi
 }
 
-# It is shared, so it goes with the last spoke.
-make_program_directory() { (STATE=$STATE_HOME && make_directory "${PROGRAM%/*}"); }
+# It is shared, so it goes with the last spoke; and it is everybody's, who may come to keep programs of their own there.
+make_program_directory() { (umask 022 && STATE=$STATE_HOME && make_directory "${PROGRAM%/*}"); }
 
 print_program() {
     printf '#!/bin/sh\n%s\n' "$(mark_of program)"

@@ -29,13 +29,14 @@ write_request() {
 # Sets STATUS to the HTTP status, 000 when there was no answer.
 send_request() {
     STATUS=000
-    : >"$STATE/answer.json" || stop 3 "$STATE cannot be written: is the disk full?"
+    # With ":" a shell would end here, as it must when a special builtin cannot open a file.
+    true >"$STATE/answer.json" || stop 3 "$STATE cannot be written: is the disk full?"
     if have curl; then post_with_curl; else post_with_wget; fi
 }
 
-# No -L: a redirect is never followed, and the scheme stays what the operator set.
+# -q: whoever asked for this may have a .curlrc, and sudo may leave it in force. No -L: a redirect is never followed, and the scheme stays what the operator set.
 post_with_curl() {
-    STATUS=$(curl -sSg --proto "=${CALLBACK_URL%%:*}" --connect-timeout 10 --max-time 20 --max-filesize 65536 \
+    STATUS=$(curl -q -sSg --proto "=${CALLBACK_URL%%:*}" --connect-timeout 10 --max-time 20 --max-filesize 65536 \
         -H 'Content-Type: application/json' -H 'Accept: application/json' --data-binary @"$STATE/request.json" \
         -o "$STATE/answer.json" -w '%{http_code}' --url "$CALLBACK_URL" 2>"$STATE/post.err") || STATUS=000
 }

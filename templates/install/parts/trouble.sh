@@ -25,6 +25,8 @@ find_trouble_inside() {
         printf "the hub shook hands but %s does not answer a ping: look at the hub's firewall" "$(hub_address)"
     elif ! passes_large_packets; then
         printf 'only small packets reach the hub: an MTU of %s is too large for the way there, set a lower one on the hub' "$MTU"
+    else
+        printf 'it answers now and did not before: look whether packets get lost on the way to %s' "$HUB_ENDPOINT"
     fi
 }
 
@@ -59,7 +61,7 @@ clock_is_off() {
 # Asking the hub's registration without a body changes nothing.
 hub_headers() {
     if have curl; then
-        curl -sg --proto "=${CALLBACK_URL%%:*}" --max-time 5 -o /dev/null -D - --url "$CALLBACK_URL"
+        curl -q -sg --proto "=${CALLBACK_URL%%:*}" --max-time 5 -o /dev/null -D - --url "$CALLBACK_URL"
     else
         wget -S -T 5 -O /dev/null "$CALLBACK_URL" 2>&1
     fi

@@ -12,12 +12,15 @@ refuse_without_root() {
     exit 3
 }
 
-# Every id that a state directory or a configuration bears.
+# Every id that a state directory, a configuration or, on a Mac, a job bears.
 list_spokes() {
     {
         ls "$STATE_HOME"
         for file in /etc/wireguard/wg[0-9].conf; do
             sed -n '1s/^# wireguard-hub-spoke \([0-9a-f]*\):.*/\1/p' "$file"
+        done
+        for file in /Library/LaunchDaemons/wireguard-hub-spoke.*.plist; do
+            printf '%s\n' "${file#*.}" | cut -d . -f 1
         done
     } 2>/dev/null | grep -x '[0-9a-f]\{16\}' | awk '!seen[$0]++'
 }

@@ -27,7 +27,8 @@ passes_large_packets() { ping_hub "$((MTU - 28))" || ping_hub "$((MTU - 28))"; }
 # What our configuration says, with the whole truth about it: heard, and packets of any size come back.
 is_connected() {
     { have wg && sees_networks && find_own_interface && link_exists "$INTERFACE" && read_config; } || return 1
-    is_heard && ping_hub 56 && passes_large_packets
+    # Without keepalive, or fresh from sleep, it is the first packet that makes WireGuard shake hands.
+    { ping_hub 56 || ping_hub 56; } && is_heard && passes_large_packets
 }
 
 read_config() {
@@ -50,6 +51,8 @@ wait_for_hub() {
     have ping || say '      There is no ping on this machine, so only the handshake was seen.'
 }
 
+# A link that was there may be gone again: wg-quick takes it down when a later step of its own fails.
 not_connected() {
+    link_exists "$INTERFACE" || not_started
     stop 7 "Registered $SPOKE_NAME as ${SPOKE_IP%/*} on $INTERFACE, but $(find_trouble). The tunnel stays up and connects when it can."
 }
