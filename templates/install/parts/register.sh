@@ -34,7 +34,8 @@ send_request() {
     if have curl; then post_with_curl; else post_with_wget; fi
 }
 
-# -q: whoever asked for this may have a .curlrc, and sudo may leave it in force. No -L: a redirect is never followed, and the scheme stays what the operator set.
+# -q: whoever asked for this may have a .curlrc, and sudo may leave it in force. No -L: a redirect is never followed,
+# and the scheme stays what the operator set.
 post_with_curl() {
     STATUS=$(curl -q -sSg --proto "=${CALLBACK_URL%%:*}" --connect-timeout 10 --max-time 20 --max-filesize 65536 \
         -H 'Content-Type: application/json' -H 'Accept: application/json' --data-binary @"$STATE/request.json" \
