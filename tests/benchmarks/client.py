@@ -51,13 +51,12 @@ class Client:
         self.bodies.clear()
         return complaints
 
-    def bare(self, url: str, count: int, clients: int = 1) -> float:
-        """As many calls of the trivial view. Returns how long that took, in seconds."""
+    def bare(self, url: str, count: int, every: float = 0.0) -> None:
+        """As many calls of the trivial view, each so many seconds after the one before, or right after it."""
         started, body = time.monotonic(), json.dumps({"token": "t" * 43, "publicKey": "k" * 44}).encode()
-        with ThreadPoolExecutor(clients) as pool:
-            for answer in pool.map(lambda _: self._send(url, body), range(count)):
-                assert answer["success"], answer
-        return time.monotonic() - started
+        for number in range(count):
+            time.sleep(max(0.0, started + number * every - time.monotonic()))
+            assert self._send(url, body)["success"]
 
     def get(self, path: str, count: int, cookie: str = "") -> None:
         headers = {"Cookie": f"sessionid={cookie}"} if cookie else {"Authorization": f"Bearer {self.operator}"}

@@ -91,7 +91,7 @@ def _compared(
         floor,
         cpu=median(one.cpu for one, _ in pairs),
         wall=median(one.wall for one, _ in pairs),
-        note=" ".join(filter(None, [f"{wall.median:.2f} by the clock", note])),
+        note=", ".join(filter(None, [f"{wall.median:.2f} by the clock", note])),
     )
 
 
@@ -141,15 +141,33 @@ def register_floor(ground: Ground, plan: Plan) -> Iterator[Figure]:
         time.sleep(2.6)
         return cost.per(plan.calls)
 
+    # A processor that slept does the same work more slowly. So the floor's calls come as often as registrations, which
+    # wait for the agent.
+    pace = registered().wall
+    without_pauses: list[Cost] = []
+
     def bare() -> Cost:
+        without_pauses.append(called(every=0.0))
+        return called(every=pace)
+
+    def called(every: float) -> Cost:
         group = lambda: stage.processes("bare_server")
-        return costs(lambda: stage.client.ask("bare", url=url, count=plan.calls), group).per(plan.calls)
+        calls = lambda: stage.client.ask("bare", url=url, count=plan.calls, every=every)
+        return costs(calls, group).per(plan.calls)
 
     pairs = in_turns(registered, bare, plan.pairs)
-    floor = "trivial view and one commit"
-    yield _compared("register, web ÷ trivial view and commit", [plan.middle], pairs, goal=2.5, floor=floor)
+    floor = f"trivial view and one commit, every {pace * 1000:.0f} ms"
+    yield _to_floor("register, web ÷ trivial view and commit", plan, pairs, without_pauses, goal=2.5, floor=floor)
     both = [(whole, other) for whole, (_, other) in zip(everything[-plan.pairs :], pairs, strict=True)]
-    yield _compared("register, web, agent and wg ÷ the same", [plan.middle], both, goal=4.5, floor=floor)
+    yield _to_floor("register, web, agent and wg ÷ the same", plan, both, without_pauses, goal=4.5, floor=floor)
+
+
+def _to_floor(
+    name: str, plan: Plan, pairs: list[tuple[Cost, Cost]], without_pauses: list[Cost], *, goal: float, floor: str
+) -> Figure:
+    unrested = zip(pairs, without_pauses[-plan.pairs :], strict=True)
+    share = ratio((one.cpu, other.cpu) for (one, _), other in unrested).median
+    return _compared(name, [plan.middle], pairs, goal=goal, floor=floor, note=f"{share:.2f} to calls without pauses")
 
 
 def issue_when_full(ground: Ground, plan: Plan) -> Iterator[Figure]:
