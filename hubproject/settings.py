@@ -71,7 +71,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-if _public_url.scheme == "http" and not _is_loopback(_public_host) and not HUB_ALLOW_PLAIN_HTTP:
+ONLY_THIS_MACHINE_REACHES_US = _is_loopback(_public_host)
+if _public_url.scheme == "http" and not ONLY_THIS_MACHINE_REACHES_US and not HUB_ALLOW_PLAIN_HTTP:
     raise ImproperlyConfigured(
         f"HUB_PUBLIC_URL is {HUB_PUBLIC_URL}: install commands would travel unencrypted. "
         "Use https, or set HUB_ALLOW_PLAIN_HTTP=1 for a demonstration."

@@ -153,6 +153,13 @@ def test_issue_token_prints_the_install_command_alone_on_stdout(hub, run):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("is_so", [True, False])
+def test_issue_token_says_when_no_other_machine_can_use_the_command(hub, run, settings, is_so):
+    settings.ONLY_THIS_MACHINE_REACHES_US = is_so
+    assert ("Only the hub itself reaches https://hub.example.com" in run("issue_token", "alpha").err) is is_so
+
+
+@pytest.mark.django_db
 def test_list_spokes_shows_name_address_platform_and_status(hub, run):
     enrol("alpha")
     done = run("list_spokes")
