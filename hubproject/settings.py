@@ -23,6 +23,8 @@ env = environ.FileAwareEnv()  # NAME_FILE=/path is read when NAME itself is want
 
 
 _is_clone = (BASE_DIR / ".git").exists()
+# What stands before the name of a command on this machine.
+PROGRAM = "manage.py" if _is_clone else "wireguard-hub"
 _default_data_dir = BASE_DIR / "data" if _is_clone else Path("/var/lib/wireguard-hub")
 HUB_DATA_DIR = Path(env.str("HUB_DATA_DIR", default=str(_default_data_dir))).absolute()
 HUB_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
