@@ -21,7 +21,8 @@ class Command(BaseCommand):
         agent = AgentState.current()
         for sentence in agent.differences:
             self.stdout.write(sentence)
-        if options["list"] and agent.hold:
-            return
-        released = release_hold(by=command_caller(), now=timezone.now())
-        self.stdout.write("Released." if released else "There is no hold.")
+        is_held = agent.hold if options["list"] else release_hold(by=command_caller(), now=timezone.now())
+        if not is_held:
+            self.stdout.write("There is no hold.")
+        elif not options["list"]:
+            self.stdout.write("Released.")
