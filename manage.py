@@ -8,6 +8,7 @@ import sys
 def main() -> int:
     """Runs one command; an expected refusal is one line on stderr and exit status 1."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hubproject.settings")
+    from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
     from django.db import DatabaseError
@@ -22,7 +23,8 @@ def main() -> int:
         sys.stderr.write(f"{mistake}\n")
     except DatabaseError as failure:
         reason = str(failure).strip().splitlines()[0]
-        sys.stderr.write(f"The database did not answer as expected ({reason}). Has `manage.py migrate` been run?\n")
+        remedy = f"Has `{settings.PROGRAM} migrate` been run?"
+        sys.stderr.write(f"The database did not answer as expected ({reason}). {remedy}\n")
     except SystemExit as end:
         return 1 if end.code else 0
     else:

@@ -5,6 +5,7 @@ from typing import Any
 
 from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.password_validation import validate_password
@@ -40,12 +41,12 @@ class LastAdmin(HubError):
 
 class SetupIsOver(NotFound):
     sentence = "This hub has been set up already."
-    recovery_hint = "Sign in; `manage.py create_admin` on the hub makes another admin."
+    recovery_hint = f"Sign in; `{settings.PROGRAM} create_admin` on the hub makes another admin."
 
 
 class WrongSetupCode(NotAuthenticated):
     sentence = "That setup code is wrong."
-    recovery_hint = "Run manage.py setup_code on the hub for a new one."
+    recovery_hint = f"Run {settings.PROGRAM} setup_code on the hub for a new one."
 
 
 # --- Making them --------------------------------------------------------------------------------------------------

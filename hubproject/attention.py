@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 
 from hubproject.certificate import SHORT
@@ -152,11 +153,14 @@ _FAILED = {
 
 
 def _timers_trouble(found: Mapping[str, TimerReport], hub: HubConfig, at: datetime) -> Iterator[Attention]:
+    backup = found.get(TimerReport.Errand.BACKUP)
+    was_backed_up = backup is not None and backup.last_good_at is not None
     for errand, fact in _FAILED.items():
         last = found.get(errand)
+        if errand == TimerReport.Errand.BACKUP_CHECK and not was_backed_up:
+            continue  # there is none to restore, which is told below
         if last is not None and not last.is_good:
             yield Attention("bad", "diamond", fact, detail=last.sentence, since=last.ran_at)
-    backup = found.get(TimerReport.Errand.BACKUP)
     if backup is None or backup.last_good_at is None:
         if backup is None and at - hub.created_at > BACKUP_IS_DUE:
             yield Attention("warn", "triangle", "No backup was ever made", detail=_ON_THE_HUB)
@@ -165,7 +169,7 @@ def _timers_trouble(found: Mapping[str, TimerReport], hub: HubConfig, at: dateti
     yield from _short_certificate(found.get(TimerReport.Errand.CERTIFICATE_CHECK), at)
 
 
-_ON_THE_HUB = "Run manage.py backup on the hub, and see whether its timer is enabled."
+_ON_THE_HUB = f"Run {settings.PROGRAM} backup on the hub, and see whether its timer is enabled."
 
 
 def _short_certificate(last: TimerReport | None, at: datetime) -> Iterator[Attention]:

@@ -12,8 +12,9 @@ def hub(request: HttpRequest) -> dict[str, Any]:
 
 
 def about_hub() -> dict[str, Any]:
-    """`hub_host` names the hub, so that two of them are never mistaken for each other."""
+    """`hub_host` names the hub, so that two of them are never mistaken for each other; `program` runs its commands."""
     return {
         "hub_host": urlsplit(settings.HUB_PUBLIC_URL).hostname,
+        "program": settings.PROGRAM,
         "second_factor_is_required": settings.HUB_REQUIRE_MFA,
     }

@@ -222,7 +222,7 @@ SETUP_CODE_SCHEME: Schema = {
     "type": "apiKey",
     "in": "header",
     "name": "X-Setup-Code",
-    "description": "The code that `manage.py setup_code` prints on the hub; it works while there is no hub.",
+    "description": "The code that the command `setup_code` prints on the hub; it works while there is no hub.",
 }
 
 

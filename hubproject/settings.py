@@ -23,6 +23,8 @@ env = environ.FileAwareEnv()  # NAME_FILE=/path is read when NAME itself is want
 
 
 _is_clone = (BASE_DIR / ".git").exists()
+# What stands before the name of a command on this machine.
+PROGRAM = "manage.py" if _is_clone else "wireguard-hub"
 _default_data_dir = BASE_DIR / "data" if _is_clone else Path("/var/lib/wireguard-hub")
 HUB_DATA_DIR = Path(env.str("HUB_DATA_DIR", default=str(_default_data_dir))).absolute()
 HUB_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,7 +73,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-if _public_url.scheme == "http" and not _is_loopback(_public_host) and not HUB_ALLOW_PLAIN_HTTP:
+ONLY_THIS_MACHINE_REACHES_US = _is_loopback(_public_host)
+if _public_url.scheme == "http" and not ONLY_THIS_MACHINE_REACHES_US and not HUB_ALLOW_PLAIN_HTTP:
     raise ImproperlyConfigured(
         f"HUB_PUBLIC_URL is {HUB_PUBLIC_URL}: install commands would travel unencrypted. "
         "Use https, or set HUB_ALLOW_PLAIN_HTTP=1 for a demonstration."

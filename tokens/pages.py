@@ -250,6 +250,7 @@ def _as_id(text: str) -> UUID:
 
 
 def _page(request: HttpRequest, name: str, **context: Any) -> HttpResponse:
+    context["here_alone"] = settings.HUB_PUBLIC_URL if settings.ONLY_THIS_MACHINE_REACHES_US else ""
     return TemplateResponse(request, f"admin/tokens/{name}.html", {**admin.site.each_context(request), **context})
 
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Q
 
 from tokens.models import InstallationToken, State, registration_grace
@@ -150,9 +149,8 @@ def _fetched(row: InstallationToken, _now: datetime) -> list[Step]:
 
 
 def _stopped(row: InstallationToken, now: datetime) -> list[Step]:
-    minutes = settings.TOKEN_REGISTRATION_MINUTES
     is_over = row.state_at(now) == State.EXPIRED
-    why = f"The {minutes} minutes are over." if is_over else f"Nothing came for {STOPPED_AFTER.seconds // 60} minutes."
+    why = "The time to register is over." if is_over else f"Nothing came for {STOPPED_AFTER.seconds // 60} minutes."
     words = f"{why} A new command keeps the name and {row.address}."
     ended = row.ended_at or _runs_out(row)[1] if is_over else None
     return [*_so_far(row), Step("Never registered", "stopped", ended, words=words)]

@@ -1,5 +1,7 @@
 """What this app refuses."""
 
+from django.conf import settings
+
 from hubproject.errors import HubError
 
 
@@ -7,7 +9,7 @@ class HubNotInitialized(HubError):
     status = 409
     code = "HUB_NOT_INITIALIZED"
     sentence = "The hub has not been set up yet."
-    recovery_hint = "Run `manage.py init_hub`, or POST /api/hub/initialize with the setup code."
+    recovery_hint = f"Run `{settings.PROGRAM} init_hub`, or POST /api/hub/initialize with the setup code."
 
 
 class HubAlreadyInitialized(HubError):

@@ -1,5 +1,6 @@
 """The REST calls of the hub."""
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -105,6 +106,6 @@ def _initializer(request: Request) -> str | None:
         raise PermissionRefused
     if code:
         raise NotAuthenticated(
-            "That setup code is wrong.", recovery_hint="Run `manage.py setup_code` on the hub for a new one."
+            "That setup code is wrong.", recovery_hint=f"Run `{settings.PROGRAM} setup_code` on the hub for a new one."
         )
     raise NotAuthenticated

@@ -76,8 +76,10 @@ def _in(web: Web, *arguments: str) -> str:
 class Hubs:
     """The hubs by state, each started when it is asked for first."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder, self.stack, self.running = folder, ExitStack(), dict[str, Filled]()
+        # More commands are issued here within a minute than an operator may in an hour.
+        self.settings = {"RATE_LIMIT_MAX_TOKENS_PER_HOUR": "1000", **settings}
         self.is_over = threading.Event()
         heart = threading.Thread(target=self._beat)
         heart.start()
@@ -93,8 +95,7 @@ class Hubs:
         if state not in self.running:
             home = self.folder / state
             home.mkdir()
-            # More commands are issued here within a minute than an operator may in an hour.
-            web = self.stack.enter_context(running_web(home, RATE_LIMIT_MAX_TOKENS_PER_HOUR="1000"))
+            web = self.stack.enter_context(running_web(home, **self.settings))
             self.running[state] = Filled(web, json.loads(_in(web, state)))
         return self.running[state]
 

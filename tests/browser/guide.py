@@ -30,13 +30,14 @@ PICTURES = {
     "account": "account",
     "audit": "audit",
 }
+AS_OTHERS_KNOW_IT = {"HUB_PUBLIC_URL": "http://hub.example.com", "HUB_ALLOW_PLAIN_HTTP": "1"}
 SIZE = {"width": 1120, "height": 640}
 MOST_BYTES = 60 * 1024
 
 
 def main() -> None:
     pages = {page.name: page for page in PAGES}
-    hubs = Hubs(Path(tempfile.mkdtemp(prefix="guide-")))
+    hubs = Hubs(Path(tempfile.mkdtemp(prefix="guide-")), **AS_OTHERS_KNOW_IT)
     with hubs.stack, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         with closing(chromium):

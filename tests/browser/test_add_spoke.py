@@ -72,7 +72,7 @@ def test_reload_and_back_issue_nothing_and_show_the_secret_no_more(operating: Vi
 
 def test_leaving_before_it_is_used_asks_first(operating: Visitor, name: str) -> None:
     issue(operating, name)
-    operating.page.get_by_text("Check the script before it runs").click()  # browsers ask only whoever did something
+    operating.page.locator(".pane:visible summary").click()  # browsers ask only whoever did something
     assert leave(operating, "/admin/") == ["beforeunload"]
     assert leave(operating, ADD) == []
 
@@ -90,7 +90,7 @@ def test_the_secret_is_in_no_address_and_no_storage(operating: Visitor, name: st
 
 def test_copy_copies_the_command_and_says_so(operating: Visitor, name: str) -> None:
     secret = issue(operating, name)
-    operating.page.locator(".pane:visible .copy-command").click()
+    operating.page.locator(".pane:visible > .copy-command").click()
     operating.page.get_by_role("button", name="Copied").wait_for()
     copied = operating.page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("curl -fsS")
@@ -98,9 +98,28 @@ def test_copy_copies_the_command_and_says_so(operating: Visitor, name: str) -> N
     assert "\n" not in copied
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_copy_button_of_each_command_can_be_pressed_where_it_is_seen(
+    operating: Visitor, name: str, width: int
+) -> None:
+    operating.page.set_viewport_size({"width": width, "height": 900})
+    issue(operating, name)
+    for platform in ("Linux", "macOS", "Windows", "Proxmox VE"):
+        operating.page.locator(".command-box .choices > label", has_text=platform).click()
+        operating.page.locator(".pane:visible summary").click()
+        buttons = operating.page.locator(".pane:visible .copy-command").all()
+        assert len(buttons) == 2
+        for button in buttons:
+            button.scroll_into_view_if_needed()
+            assert button.evaluate(
+                "(button) => { const { x, y, width, height } = button.getBoundingClientRect();"
+                " return button.contains(document.elementFromPoint(x + width / 2, y + height / 2)); }"
+            )
+
+
 def test_what_the_machine_does_shows_by_itself_and_the_secret_goes(operating: Visitor, name: str) -> None:
     secret = issue(operating, name)
-    operating.page.locator(".pane:visible .copy-command").click()  # the focus stays on a button that will be gone
+    operating.page.locator(".pane:visible > .copy-command").click()  # the focus stays on a button that will be gone
     fetched = operating.page.context.request.get(
         f"{operating.base}/api/installation/script/{secret}?platform=linux", headers={"User-Agent": "curl/8"}
     )
@@ -115,7 +134,7 @@ def test_a_hint_that_was_opened_stays_open(operating: Visitor, name: str) -> Non
     issue(operating, name)
     operating.page.get_by_text("Still waiting after you ran it?").click()
     operating.page.wait_for_timeout(2500)
-    assert operating.page.get_by_text("the command still works until then").is_visible()
+    assert operating.page.get_by_text("the command works until the script has been fetched").is_visible()
 
 
 def test_the_keyboard_alone_adds_a_spoke(operating: Visitor, name: str) -> None:

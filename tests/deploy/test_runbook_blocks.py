@@ -29,6 +29,15 @@ def test_every_command_of_the_hub_that_the_runbook_names_exists():
     assert named - there == set()
 
 
+def test_backups_are_written_where_the_wrapper_lets_them_be():
+    wrapper = (RUNBOOK.parent / "wireguard-hub.sh").read_text()
+    places = {place for line in re.findall(r"writes=(.+)", wrapper) for place in re.findall(r"/var/[a-z/-]+", line)}
+    written = set(re.findall(r"backup --output (\S+?)`", RUNBOOK.read_text())) - {"FILE"}
+    assert written
+    assert {path for path in written if path.rpartition("/")[0] not in places} == set()
+    assert {place for place in places if f"`{place}`" not in RUNBOOK.read_text().partition("## Back up")[2]} == set()
+
+
 def test_what_the_wrapper_treats_apart_are_commands_that_exist():
     wrapper = (RUNBOOK.parent / "wireguard-hub.sh").read_text()
     there = {path.stem for path in RUNBOOK.parents[1].glob("*/management/commands/*.py")}

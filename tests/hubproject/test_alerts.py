@@ -61,6 +61,27 @@ def test_an_alert_says_how_bad_it_is_what_it_means_and_what_to_do(rule):
     assert re.search(rf"^\| `{rule['alert']}` \| {rule['labels']['severity']} \| .+ \| .*`.+`", RUNBOOK, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("metric", "command"),
+    [
+        ("wireguard_database_permissions_ok", "check_permissions"),
+        ("wireguard_audit_ok", "verify_audit"),
+        ("wireguard_certificate_expiry_seconds", "check_certificate"),
+    ],
+)
+def test_an_alert_on_what_a_command_found_names_that_command_first(metric, command):
+    alerts = [rule for rule in RULES if metric in rule["expr"] and "absent" not in rule["expr"]]
+    assert alerts
+    for rule in alerts:
+        row = re.search(rf"^\| `{rule['alert']}` .+$", RUNBOOK, re.MULTILINE)[0]
+        assert set(re.findall(r"wireguard-hub ([a-z_]+)", rule["annotations"]["description"])) == {command}
+        assert set(re.findall(r"wireguard-hub ([a-z_]+)", row)) <= {command}
+
+
+def test_no_alert_lets_a_hold_go_when_it_tells_to_look():
+    assert set(re.findall(r"release_hold.{7}", f"{RULES}{RUNBOOK}")) == {"release_hold --list"}
+
+
 def test_the_runbook_explains_no_alert_that_does_not_exist():
     assert set(re.findall(r"^\| `(\w+)` \|", RUNBOOK, re.MULTILINE)) == {rule["alert"] for rule in RULES}
 

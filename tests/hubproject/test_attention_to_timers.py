@@ -31,6 +31,7 @@ def viewer(hub):
     ],
 )
 def test_what_failed_is_told_with_its_reason_until_it_is_good_again(viewer, errand, fact):
+    report(TimerReport.Errand.BACKUP, is_good=True, sentence="Written.", now=NOW)
     report(TimerReport.Errand(errand), is_good=False, sentence="<b>For a reason.", now=NOW)
     assert fact in attention(viewer)
     assert "For a reason." in attention(viewer)
@@ -42,6 +43,14 @@ def test_a_hub_has_a_day_to_be_backed_up_for_the_first_time(viewer):
     assert attention(viewer) == ALL_IS_WELL
     HubConfig.objects.update(created_at=NOW - timedelta(days=1, minutes=1))
     assert "No backup was ever made" in attention(viewer)
+
+
+def test_of_a_backup_that_was_never_made_it_is_not_said_that_it_does_not_restore(viewer):
+    report(TimerReport.Errand.BACKUP_CHECK, is_good=False, sentence="There is no backup.", now=NOW)
+    assert attention(viewer) == ALL_IS_WELL
+    report(TimerReport.Errand.BACKUP, is_good=False, sentence="Full.", now=NOW)
+    assert "The last backup failed" in attention(viewer)
+    assert "does not restore" not in attention(viewer)
 
 
 @pytest.mark.parametrize(("hours", "is_told"), [(25, False), (27, True)])

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,12 +50,10 @@ def run(db, monkeypatch, capsys) -> Run:
     return run
 
 
-def manage_for_real(data_dir: Path, *arguments: str, **variables: str) -> Done:
+def manage_for_real(data_dir: Path, *arguments: str, code: Path = tested.BASE_DIR, **variables: str) -> Done:
     ours = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HUB_DATA_DIR": str(data_dir)}
     command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(
-        command, cwd=tested.BASE_DIR, env=ours | variables, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=code, env=ours | variables, capture_output=True, text=True, check=False)
     return Done(done.returncode, done.stdout, done.stderr)
 
 
@@ -62,6 +61,7 @@ def assert_one_line(done: Done, words: str) -> None:
     assert (done.status, done.out) == (1, ""), done.err
     assert len(done.err.strip().splitlines()) == 1, done.err
     assert words in done.err
+    assert "CommandError" not in done.err
 
 
 @pytest.mark.django_db
@@ -70,7 +70,10 @@ def assert_one_line(done: Done, words: str) -> None:
     [
         (["export_config"], "has not been set up"),
         (["issue_token", "alpha"], "has not been set up"),
-        (["remove_spoke", "nobody"], "no spoke of that name"),
+        (["remove_spoke", "nobody"], "DELETE /api/installation/token/{id}"),
+        (["backup"], "Nothing is backed up unencrypted"),
+        (["backup", "--verify", "/nonexistent"], "no file"),
+        (["restore", "/nonexistent"], "no file"),
         (["init_hub", "--network", "10.0.1.1/24", "--endpoint", "hub.example.com:51820"], "10.0.1.0/24"),
         (["init_hub", "--network", "10.0.1.0/24", "--endpoint", "hub.example.com"], "host:port"),
         ([*INIT, "--dns", "one.one.one.one"], "DNS server"),
@@ -138,6 +141,13 @@ def test_another_sealing_key_is_one_line(hub, run, settings):
     assert_one_line(run("export_config"), "sealing key")
 
 
+def test_every_command_that_refuses_does_it_in_the_same_way():
+    commands = {path.stem: path.read_text() for path in tested.BASE_DIR.glob("*/management/commands/*.py")}
+    refusing = {name: text for name, text in commands.items() if "CommandError" in text}
+    assert len(refusing) > 8
+    assert [name for name, text in refusing.items() if "Command(RefusingCommand)" not in text] == []
+
+
 @pytest.mark.django_db
 def test_success_is_exit_status_0(hub, run):
     assert run("purge_tokens") == (0, "0 expired, 0 deleted.\n", "")
@@ -150,6 +160,13 @@ def test_issue_token_prints_the_install_command_alone_on_stdout(hub, run):
     assert done.out.startswith("curl ")
     assert len(done.out.splitlines()) == 1
     assert "alpha gets 10.0.1.9" in done.err
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_so", [True, False])
+def test_issue_token_says_when_no_other_machine_can_use_the_command(hub, run, settings, is_so):
+    settings.ONLY_THIS_MACHINE_REACHES_US = is_so
+    assert ("Only the hub itself reaches https://hub.example.com" in run("issue_token", "alpha").err) is is_so
 
 
 @pytest.mark.django_db
@@ -193,6 +210,17 @@ def test_a_setting_that_is_none_is_one_line(tmp_path, name, value):
 
 def test_a_database_without_tables_is_one_line(tmp_path):
     assert_one_line(manage_for_real(tmp_path, "list_spokes"), "migrate")
+
+
+@pytest.mark.parametrize(("is_clone", "program"), [(True, "manage.py"), (False, "wireguard-hub")])
+def test_what_it_advises_can_be_typed_on_this_machine(tmp_path, is_clone, program):
+    code, data = tmp_path / "code", tmp_path / "data"
+    for name in ("hubproject", "wireguard", "tokens", "proxmox", "spokes"):
+        shutil.copytree(tested.BASE_DIR / name, code / name, ignore=shutil.ignore_patterns("__pycache__", "static"))
+    shutil.copy(tested.BASE_DIR / "manage.py", code)
+    if is_clone:
+        (code / ".git").mkdir()
+    assert f"Has `{program} migrate` been run?" in manage_for_real(data, "list_spokes", code=code).err
 
 
 def test_a_database_that_is_not_there_is_one_line(tmp_path):

@@ -13,6 +13,7 @@ from hubproject.errors import HubError
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 ENV_EXAMPLE = (ROOT / ".env.example").read_text()
+TEXTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "deploy").glob("*.md"))]
 OUR_APPS = {"hubproject", "wireguard", "tokens", "proxmox", "spokes"}
 
 
@@ -70,6 +71,21 @@ def test_every_command_is_in_the_readme(name):
 def test_every_call_is_in_the_readme(path):
     spoke_alone = path.replace("{spokeId}", "{id}") if path.startswith("api/spoke/") else path
     assert f"/{spoke_alone}" in README
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_block_that_is_opened_is_closed_before_the_next_one_opens(text):
+    fences = re.findall(r"^ *```(.*)$", text.read_text(), re.MULTILINE)
+    assert len(fences) % 2 == 0
+    assert set(fences[1::2]) <= {""}
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_link_inside_a_text_leads_to_one_of_its_headings(text):
+    written = text.read_text()
+    headings = re.findall(r"^#+ (.+)$", written, re.MULTILINE)
+    there = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", written)) <= there
 
 
 def test_every_target_that_help_lists_exists():

@@ -62,6 +62,12 @@ def test_a_wrong_code_is_told_what_to_do(code):
     assert b"That setup code is wrong. Run manage.py setup_code on the hub for a new one." in fill("0000").content
 
 
+@pytest.mark.parametrize("program", ["manage.py", "wireguard-hub"])
+def test_the_page_names_the_command_as_it_is_called_on_this_machine(code, settings, client, program):
+    settings.PROGRAM = program
+    assert f"Run {program} setup_code on the hub to see one." in client.get("/setup").content.decode()
+
+
 def test_without_any_code_made_no_code_is_right():
     assert b"That setup code is wrong" in fill("0000").content
     Setup.objects.create(id=1, code_hash="", code_made_at=NOW)

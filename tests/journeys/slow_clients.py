@@ -1,6 +1,6 @@
 """Clients that send their request a letter at a time, by the hundred: does anybody else still get an answer?
 
-    python -m tests.journeys.slow_clients HOST [PORT] [SOCKETS] [SECONDS]
+    .venv/bin/python -m tests.journeys.slow_clients HOST [PORT] [SOCKETS] [SECONDS]
 
 speaks TLS to a hub at HOST, whatever its certificate, and asks /api/healthz beside 500 slow clients for a minute.
 """
@@ -84,4 +84,6 @@ def main(host: str, port: str = "443", sockets: str = "500", seconds: str = "60"
 
 
 if __name__ == "__main__":
+    if not 2 <= len(sys.argv) <= 5 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

@@ -77,6 +77,22 @@ def test_a_name_is_all_it_takes_and_the_command_is_on_the_page(operating):
     assert (row.spoke_name, row.address, row.platform, row.issued_by) == ("laptop-114", "10.0.1.2", "linux", "operator")
 
 
+@pytest.mark.parametrize("is_so", [True, False])
+def test_it_is_said_when_no_other_machine_can_use_the_command(operating, settings, is_so):
+    settings.ONLY_THIS_MACHINE_REACHES_US = is_so
+    several = operating.post(SEVERAL, {"form_id": uuid4(), "names": "one\ntwo", "platform": "linux", "hours": "24"})
+    for answer in (add(operating), several):
+        assert secrets_in(answer)
+        assert ("Only the hub itself reaches https://hub.example.com" in text_of(answer)) is is_so
+
+
+def test_each_platform_has_its_own_checked_command_beside_it(operating):
+    panes = text_of(add(operating)).split('<div class="pane">')[1:]
+    assert [re.findall(r'id="(command|checked)-(\w+)"', pane) for pane in panes] == [
+        [("command", name), ("checked", name)] for name in ("linux", "macos", "windows", "proxmox")
+    ]
+
+
 def test_the_secret_is_on_that_page_alone_and_kept_nowhere(operating):
     answer = add(operating)
     (secret,) = secrets_in(answer)

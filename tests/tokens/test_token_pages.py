@@ -115,7 +115,7 @@ def test_fetched_and_over(operating, clock):
     claim(issued)
     clock.shift(61 * 60)
     page = part_of(operating, issued.row)
-    assert "The 60 minutes are over." in page
+    assert "The time to register is over." in page
     assert seconds(page) == 0
 
 

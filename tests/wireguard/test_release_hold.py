@@ -71,6 +71,16 @@ def test_the_command_lists_what_differs_and_releases(held, capsys):
     assert AuditEvent.objects.filter(event="hub.released").count() == 1
 
 
+def test_the_command_only_lists_when_it_is_asked_to(held, capsys):
+    call_command("release_hold", "--list")
+    assert capsys.readouterr().out == "alpha (10.0.1.2/32, key K): would be let in.\n"
+    assert AgentState.objects.get().hold
+    assert not AuditEvent.objects.filter(event="hub.released").exists()
+    AgentState.objects.update(hold=False, differences=[])
+    call_command("release_hold", "--list")
+    assert capsys.readouterr().out == "There is no hold.\n"
+
+
 def test_on_hold_no_answer_says_that_the_agent_has_acted(held, operator):
     spoke = enrol("alpha")
     assert spoke["peerApplied"] is False

@@ -3,16 +3,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from hubproject.backup import can_be_opened_here, make_backup, newest_backup, verify_backup
 from hubproject.backup_programs import BackupError
+from hubproject.commands import RefusingCommand
 from hubproject.models import TimerReport
 from hubproject.timer_reports import reported
 
 
-class Command(BaseCommand):
+class Command(RefusingCommand):
     help = (
         "Writes an encrypted backup of everything a bare machine needs to be this hub, or checks that one restores. "
         "The hub goes on working meanwhile."

@@ -1,15 +1,16 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from hubproject.certificate import CertificateTrouble, check_certificate
+from hubproject.commands import RefusingCommand
 from hubproject.models import TimerReport
 from hubproject.timer_reports import report
 
 
-class Command(BaseCommand):
+class Command(RefusingCommand):
     help = "Says how long the certificate lasts that HUB_PUBLIC_URL serves; fails under 14 days."
 
     def add_arguments(self, parser: CommandParser) -> None:

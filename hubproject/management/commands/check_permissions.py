@@ -1,13 +1,14 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from hubproject.commands import RefusingCommand
 from hubproject.models import TimerReport
 from hubproject.permissions import open_to_others
 from hubproject.timer_reports import reported
 
 
-class Command(BaseCommand):
+class Command(RefusingCommand):
     help = "Fails when others on this machine could read or change the hub's database, keys or backups."
 
     def handle(self, *args: Any, **options: Any) -> None:

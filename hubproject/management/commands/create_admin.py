@@ -3,14 +3,15 @@ import sys
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from hubproject.accounts import create_admin, reset_admin
 from hubproject.audit import command_caller
+from hubproject.commands import RefusingCommand
 
 
-class Command(BaseCommand):
+class Command(RefusingCommand):
     help = (
         "Creates an admin. The password is read from standard input, or asked for on a terminal; never an argument. "
         "With --reset it lets a user in again who is locked out."

@@ -1,16 +1,17 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from hubproject.access import create_api_key
 from hubproject.audit import command_caller
+from hubproject.commands import RefusingCommand
 from hubproject.models import Role
 
 LONGEST_DAYS = 3650
 
 
-class Command(BaseCommand):
+class Command(RefusingCommand):
     help = "Prints a new API key, and nothing else, on standard output. It is shown this once."
 
     def add_arguments(self, parser: CommandParser) -> None:

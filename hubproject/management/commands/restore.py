@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from hubproject.audit import command_caller
 from hubproject.backup_file import opened
 from hubproject.backup_programs import BackupError
+from hubproject.commands import RefusingCommand
 from hubproject.restore import Plan, plan_restore, restore
 
 AFTERWARDS = [
@@ -19,7 +20,7 @@ AFTERWARDS = [
 ]
 
 
-class Command(BaseCommand):
+class Command(RefusingCommand):
     help = (
         "Makes this machine the hub that a backup was made of. The backup is opened and tried first; then it asks. "
         "The passphrase comes from HUB_BACKUP_PASSPHRASE_FILE, or is asked for on a terminal."

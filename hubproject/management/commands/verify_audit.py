@@ -1,13 +1,14 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from hubproject.audit import verify_audit
+from hubproject.commands import RefusingCommand
 from hubproject.models import AuditHead, TimerReport
 from hubproject.timer_reports import reported
 
 
-class Command(BaseCommand):
+class Command(RefusingCommand):
     help = "Walks the audit log and names the first event that was altered, moved, slipped in, deleted or cut off."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
@@ -16,4 +17,6 @@ class Command(BaseCommand):
             addresses = " ".join(filter(None, (spoke.token.address, spoke.token.address6)))
             self.stdout.write(f"{spoke.name:30} {addresses:15} {spoke.os:8} {spoke.status:8} {shaken}")
         if not spokes.exists():
-            self.stderr.write("There are no spokes yet. `manage.py issue_token NAME` prints the command for the first.")
+            self.stderr.write(
+                f"There are no spokes yet. `{settings.PROGRAM} issue_token NAME` prints the command for the first."
+            )

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
@@ -18,6 +19,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         spoke = Spoke.objects.live().filter(name__iexact=options["name"]).first()
         if spoke is None:
-            raise SpokeNotFound("There is no spoke of that name.", recovery_hint="`manage.py list_spokes` shows them.")
+            hint = (
+                f"`{settings.PROGRAM} list_spokes` shows them. An install command that nobody has used yet is revoked "
+                "in the dashboard, or by DELETE /api/installation/token/{id}."
+            )
+            raise SpokeNotFound("There is no spoke of that name.", recovery_hint=hint)
         is_off = remove_spoke(spoke_id=spoke.id, by=command_caller(), now=timezone.now())
         self.stdout.write("Removed; its tunnel is cut." if is_off else "Removed; the agent has not confirmed it yet.")

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
@@ -26,6 +27,10 @@ class Command(BaseCommand):
             by=command_caller(),
             now=timezone.now(),
         )
+        if settings.ONLY_THIS_MACHINE_REACHES_US:
+            self.stderr.write(
+                f"Only the hub itself reaches {settings.HUB_PUBLIC_URL}. For other machines set HUB_PUBLIC_URL."
+            )
         row = issued.row
         self.stderr.write(
             f"{row.spoke_name} gets {row.address}. Works once, until {row.expires_at:%Y-%m-%d %H:%M} UTC:"

@@ -4,15 +4,16 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import Tags
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.module_loading import import_string
 
+from hubproject.commands import RefusingCommand
 from hubproject.logs import log_to_standard_output
 from wireguard.agent import Agent, keep_garbage_collection_rare
 from wireguard.wakeup import wakeup_for_database
 
 
-class Command(BaseCommand):
+class Command(RefusingCommand):
     help = "Keeps the WireGuard interface as the database says, until SIGTERM or Ctrl-C. Needs CAP_NET_ADMIN."
     # Our own and the models'; those of Django's pages would load every page, for ten megabytes and a slower start.
     requires_system_checks = ("hub", Tags.models, Tags.security)

@@ -1,6 +1,6 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from hubproject.audit import command_caller
@@ -14,8 +14,15 @@ class Command(BaseCommand):
         "Until then nobody is cut off and nobody let in."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--list", action="store_true", help="only list them; the hold stays")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        for sentence in AgentState.current().differences:
+        agent = AgentState.current()
+        for sentence in agent.differences:
             self.stdout.write(sentence)
-        released = release_hold(by=command_caller(), now=timezone.now())
-        self.stdout.write("Released." if released else "There is no hold.")
+        is_held = agent.hold if options["list"] else release_hold(by=command_caller(), now=timezone.now())
+        if not is_held:
+            self.stdout.write("There is no hold.")
+        elif not options["list"]:
+            self.stdout.write("Released.")
