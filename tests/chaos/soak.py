@@ -1,6 +1,6 @@
 """`make soak`: an hour of enrolments, removals and reads with two thousand peers, and nothing may grow.
 
-Every ten seconds it looks at the memory of web and agent (PSS), their descriptors, zombies, and the write-ahead log.
+Every ten seconds it looks at the memory that web and agent made themselves, their descriptors, zombies, and the write-ahead log.
 """
 
 import os
@@ -59,6 +59,7 @@ def soak(minutes: float) -> str:
     with stage(calm=6) as hub:
         hub.plant(new_peers(PEERS, start=200))  # far from the addresses that clients get
         hub.crowd(clients=3, pause=1.0, stay=0.0)
+        _wake_every_thread(hub)
         samples: list[Sample] = []
         began = time.monotonic()
         while time.monotonic() - began < minutes * 60:
@@ -72,6 +73,12 @@ def soak(minutes: float) -> str:
         assert not wrong, f"{'; '.join(wrong)} ({line})"
         assert set(starts.values()) == {1}, f"something had to be started again: {starts}"
         return f"{minutes:g} minutes with {PEERS} peers: {line}; {said}"
+
+
+def _wake_every_thread(hub: Stage) -> None:
+    """A thread of web is born when all others are busy, and opens the database for itself: none should come late."""
+    many = "seq 1000 | xargs -P 64 -I + curl -s -o /dev/null"
+    assert hub.host.run(f"{many} http://{hub.settings['HUB_BIND']}/api/healthz", timeout=120).returncode == 0
 
 
 def _line(sample: Sample) -> str:
