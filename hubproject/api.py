@@ -123,8 +123,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         kind = type(self)
         if kind not in _FIELDS:
             blank = kind()
-            _FIELDS[kind] = BindingDict(blank)
-            _FIELDS[kind].update(blank.get_fields())
+            fields = BindingDict(blank)
+            fields.update(blank.get_fields())
+            _FIELDS[kind] = fields  # not before it is whole, for other threads read it
         return _FIELDS[kind]
 
     def to_internal_value(self, data: Any) -> Any:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from django.test import Client
+from rest_framework.utils.serializer_helpers import BindingDict
 
 from spokes.serializers import RegisterSpoke
 from tests.conftest import JSON, assert_refused, everything, issue, new_key, refused_fields
@@ -183,3 +184,18 @@ def test_what_was_sent_is_not_kept_beyond_its_request(hub, monkeypatch):
     assert post(json.dumps(good_body()).encode()).status_code == 201
     for field in RegisterSpoke().fields.values():
         assert not hasattr(field.parent, "initial_data")
+
+
+def test_no_thread_sees_the_fields_of_a_body_half_made(hub, monkeypatch):
+    """It would refuse a good body of a process' first requests: "There is no such field." """
+    whole: dict[type, BindingDict] = {}
+
+    class Watched(BindingDict):
+        def __setitem__(self, name, field):
+            assert self not in whole.values()
+            super().__setitem__(name, field)
+
+    monkeypatch.setattr("hubproject.api._FIELDS", whole)
+    monkeypatch.setattr("hubproject.api.BindingDict", Watched)
+    assert post(json.dumps(good_body()).encode()).status_code == 201
+    assert set(whole[RegisterSpoke]) == set(RegisterSpoke._declared_fields)
