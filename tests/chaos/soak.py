@@ -1,6 +1,7 @@
 """`make soak`: an hour of enrolments, removals and reads with two thousand peers, and nothing may grow.
 
-Every ten seconds it looks at the memory that web and agent made themselves, their descriptors, zombies, and the write-ahead log.
+Every ten seconds it looks at the memory that web and agent made themselves, their descriptors, zombies, and the
+write-ahead log.
 """
 
 import os
