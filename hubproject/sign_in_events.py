@@ -12,7 +12,6 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from hubproject import audit
-from hubproject.api import caller, now
 
 
 @receiver(user_logged_in)
@@ -28,7 +27,7 @@ def sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = No
         return
     name = str(credentials.get("username", ""))
     known = User.objects.filter(username__iexact=name).values_list("username", flat=True).first()
-    audit.record("sign_in.failed", by=caller(request, "anonymous"), about=known or "(unknown name)", now=now())
+    _append("sign_in.failed", request, "anonymous", about=known or "(unknown name)")
 
 
 def record_refused_sign_in(request: HttpRequest, user: User) -> None:
@@ -68,4 +67,11 @@ def second_factor_failed(request: HttpRequest, user: User, **_: Any) -> None:
 
 
 def _record(event: str, request: HttpRequest, user: User, **details: Any) -> None:
-    audit.record(event, by=caller(request, user.username), about=user.username, now=now(), **details)
+    _append(event, request, user.username, about=user.username, **details)
+
+
+def _append(event: str, request: HttpRequest, actor: str, *, about: str, **details: Any) -> None:
+    # Not at the top: the agent loads this module too, and what REST is made of would be a quarter of its memory.
+    from hubproject.api import caller, now
+
+    audit.record(event, by=caller(request, actor), about=about, now=now(), **details)

@@ -9,6 +9,7 @@ from hubproject.metrics import MetricsViewSet
 from hubproject.setup_pages import checks, first_run
 from hubproject.views import HealthViewSet, home
 
+admin.autodiscover()
 urlpatterns = [
     path("", include("wireguard.urls")),
     path("", include("tokens.urls")),
