@@ -98,7 +98,7 @@ soak: .venv/dev ## MINUTES=60 of enrolments and removals with 2 000 peers: memor
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(PY) -m tests.chaos.soak $(MINUTES)
 
-bench: .venv/dev ## what this costs, as ratios of runs in turns, on SQLite and PostgreSQL; ONLY=look SIZES=100,1000 ENGINE=sqlite; 20 min
+bench: .venv/dev ## what this costs, as ratios of runs in turns, on SQLite and PostgreSQL; ONLY=look SIZES=100,1000 ENGINE=sqlite; 15 min
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES)) $(if $(ENGINE),--engine $(ENGINE))
 
