@@ -27,7 +27,7 @@ def sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = No
         return
     name = str(credentials.get("username", ""))
     known = User.objects.filter(username__iexact=name).values_list("username", flat=True).first()
-    _append("sign_in.failed", request, "anonymous", about=known or "(unknown name)")
+    _record_event("sign_in.failed", request, "anonymous", about=known or "(unknown name)")
 
 
 def record_refused_sign_in(request: HttpRequest, user: User) -> None:
@@ -67,10 +67,10 @@ def second_factor_failed(request: HttpRequest, user: User, **_: Any) -> None:
 
 
 def _record(event: str, request: HttpRequest, user: User, **details: Any) -> None:
-    _append(event, request, user.username, about=user.username, **details)
+    _record_event(event, request, user.username, about=user.username, **details)
 
 
-def _append(event: str, request: HttpRequest, actor: str, *, about: str, **details: Any) -> None:
+def _record_event(event: str, request: HttpRequest, actor: str, *, about: str, **details: Any) -> None:
     # Not at the top: the agent loads this module too, and what REST is made of would be a quarter of its memory.
     from hubproject.api import caller, now
 
