@@ -22,7 +22,7 @@ def counting_cursor(cursor_class: type[Any], alias: str, vendor: str) -> type[An
             executed.inc()
             started = time.perf_counter()
             try:
-                return cursor_class.execute(self, *args, **kwargs)
+                return cursor_class.execute(self, *args, **kwargs)  # past the package's own counting
             except Exception as problem:
                 errors_total.labels(alias, vendor, type(problem).__name__).inc()
                 raise

@@ -226,3 +226,16 @@ def test_what_it_advises_can_be_typed_on_this_machine(tmp_path, is_clone, progra
 def test_a_database_that_is_not_there_is_one_line(tmp_path):
     done = manage_for_real(tmp_path, "list_spokes", DATABASE_URL="postgres://hub@//nonexistent/hub")
     assert_one_line(done, "database")
+
+
+def test_the_agent_loads_neither_pages_nor_rest():
+    """They would be a quarter of the memory of a process that shows and answers nothing."""
+    program = (
+        "import contextlib, runpy, sys\n"
+        "sys.argv = ['manage.py', 'hub_agent', '--help']\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    runpy.run_path('manage.py', run_name='__main__')\n"
+        "print([name for name in ('wireguard.agent', 'hubproject.admin', 'hubproject.api') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tested.BASE_DIR, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "['wireguard.agent']", done.stderr
