@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tests.benchmarks.figures import Figure, Plan
 from tests.benchmarks.measure import rounded
-from tests.benchmarks.rows import ROWS, Figure, Plan
+from tests.benchmarks.rows import ROWS
 from tests.benchmarks.stage import ENGINES, Ground, clean_up_when_ended
 
 

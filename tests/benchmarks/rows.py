@@ -1,13 +1,12 @@
 """One function a row of the table: what is measured, against what, and how often."""
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from statistics import median
 
+from tests.benchmarks.figures import Figure, Plan, alone, compared
 from tests.benchmarks.measure import Cost, Ratio, costs, cpu_seconds, in_turns, memory_bytes, percentile, ratio
 from tests.benchmarks.servant import Servant
 from tests.benchmarks.stage import AGENT, POSTGRESQL, Ground, Stage
@@ -15,7 +14,6 @@ from wireguard.keys import generate_private_key, public_key_of
 
 POOL = 65_533  # what a /16 has for spokes
 TODAYS_BEST = 3.8  # registrations a second, of the products there are
-TALKING = 0.4
 PAGE_PATHS = {
     "page: spokes": "/admin/spokes/spoke/",
     "page: overview": "/admin/",
@@ -29,87 +27,13 @@ REST_PATHS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How large and how often."""
-
-    sizes: tuple[int, ...] = (100, 1000, 10_000)
-    pairs: int = 7
-    calls: int = 20  # of one kind in a sample
-
-    @property
-    def small(self) -> int:
-        return self.sizes[0]
-
-    @property
-    def middle(self) -> int:
-        return self.sizes[len(self.sizes) // 2]
-
-    @property
-    def large(self) -> int:
-        return self.sizes[-1]
-
-    @property
-    def talking(self) -> int:
-        """How many spokes of the large fleet are heard between two looks."""
-        return int(self.large * TALKING)
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table. `ratio` is judged: at most, or with `at_least` no less than the goal."""
-
-    name: str
-    sizes: Sequence[int]
-    ratio: Ratio
-    goal: float
-    floor: str  # what it is compared with, and what that cost
-    unit: str = "×"  # noqa: RUF001 - the sign that people know
-    at_least: bool = False
-    cpu: float = 0.0  # seconds of what was measured, the median
-    wall: float = 0.0
-    note: str = ""
-    load: float = field(default_factory=lambda: os.getloadavg()[0])
-
-    @property
-    def met(self) -> bool:
-        return self.ratio.median >= self.goal if self.at_least else self.ratio.median <= self.goal
-
-
-def _compared(
-    name: str, sizes: Sequence[int], pairs: list[tuple[Cost, Cost]], *, goal: float, floor: str, note: str = ""
-) -> Figure:
-    """By CPU; the wall time stands beside it."""
-    cpu = ratio((one.cpu, other.cpu) for one, other in pairs)
-    wall = ratio((one.wall, other.wall) for one, other in pairs)
-    floor = f"{floor} {_milliseconds(other.cpu for _, other in pairs)}"
-    return Figure(
-        name,
-        sizes,
-        cpu,
-        goal,
-        floor,
-        cpu=median(one.cpu for one, _ in pairs),
-        wall=median(one.wall for one, _ in pairs),
-        note=", ".join(filter(None, [f"{wall.median:.2f} by the clock", note])),
-    )
-
-
-def _milliseconds(seconds: Iterator[float]) -> str:
-    return f"{median(seconds) * 1000:.1f} ms"
-
-
-def _alone(values: Sequence[float]) -> Ratio:
-    return Ratio(median(values), min(values), max(values), len(values))
-
-
 # --- Issue and register ---------------------------------------------------------------------------------------------
 
 
 def register_growth(ground: Ground, plan: Plan) -> Iterator[Figure]:
     large, small = ground.running(plan.large), ground.running(plan.small)
     pairs = in_turns(lambda: _registered(large, plan), lambda: _registered(small, plan), plan.pairs)
-    yield _compared(
+    yield compared(
         f"register at {plan.large} ÷ at {plan.small}",
         [plan.large, plan.small],
         pairs,
@@ -167,7 +91,7 @@ def _to_floor(
 ) -> Figure:
     unrested = zip(pairs, without_pauses[-plan.pairs :], strict=True)
     share = ratio((one.cpu, other.cpu) for (one, _), other in unrested).median
-    return _compared(name, [plan.middle], pairs, goal=goal, floor=floor, note=f"{share:.2f} to calls without pauses")
+    return compared(name, [plan.middle], pairs, goal=goal, floor=floor, note=f"{share:.2f} to calls without pauses")
 
 
 def issue_when_full(ground: Ground, plan: Plan) -> Iterator[Figure]:
@@ -185,7 +109,7 @@ def issue_when_full(ground: Ground, plan: Plan) -> Iterator[Figure]:
 
     pairs = in_turns(lambda: issued(full), lambda: issued(empty), plan.pairs)
     goal = 1.5 if ground.engine == POSTGRESQL else 1.25
-    yield _compared("issue at 99 % of a /16 ÷ at 1 %", [leased, leased // 99], pairs, goal=goal, floor="at 1 %")
+    yield compared("issue at 99 % of a /16 ÷ at 1 %", [leased, leased // 99], pairs, goal=goal, floor="at 1 %")
 
 
 def registrations_a_second(ground: Ground, plan: Plan) -> Iterator[Figure]:
@@ -198,7 +122,7 @@ def registrations_a_second(ground: Ground, plan: Plan) -> Iterator[Figure]:
     yield Figure(
         f"registrations a second by 8 clients, {plan.middle} peers ÷ {TODAYS_BEST}",
         [plan.middle],
-        _alone([rate / TODAYS_BEST for rate in rates]),
+        alone([rate / TODAYS_BEST for rate in rates]),
         40,
         f"{TODAYS_BEST}/s",
         at_least=True,
@@ -248,7 +172,7 @@ def look(ground: Ground, plan: Plan) -> Iterator[Figure]:
     goal = 6 if ground.engine == POSTGRESQL else 3
     looker.dismiss()
     name = f"look at {plan.large} peers, {plan.talking} changed ÷ `wg show dump`"
-    yield _compared(name, [plan.large], pairs, goal=goal, floor="`wg show wg0 dump`")
+    yield compared(name, [plan.large], pairs, goal=goal, floor="`wg show wg0 dump`")
 
 
 @contextmanager
@@ -320,7 +244,7 @@ def idle(ground: Ground, plan: Plan) -> Iterator[Figure]:
         agent = stage.processes("agent")
         shares.append(costs(lambda: time.sleep(seconds), lambda: agent).cpu / seconds * 100)  # noqa: B023
     yield Figure(
-        f"agent idle at {plan.middle} peers", [plan.middle], _alone(shares), 1.0, "—", unit=" % of a core", wall=seconds
+        f"agent idle at {plan.middle} peers", [plan.middle], alone(shares), 1.0, "—", unit=" % of a core", wall=seconds
     )
 
 
@@ -331,9 +255,7 @@ def memory(ground: Ground, plan: Plan) -> Iterator[Figure]:
         stage.client.ask("get", path=path, count=3, cookie=session)
     time.sleep(11)  # a look is part of what it holds
     megabytes = memory_bytes(stage.processes("hubproject.gunicorn_conf", "agent")) / 1e6
-    yield Figure(
-        f"memory of web and agent at {plan.large}", [plan.large], _alone([megabytes]), 200, "—", unit=" MB PSS"
-    )
+    yield Figure(f"memory of web and agent at {plan.large}", [plan.large], alone([megabytes]), 200, "—", unit=" MB PSS")
 
 
 # --- Pages and lists ------------------------------------------------------------------------------------------------
@@ -358,7 +280,7 @@ def pages(ground: Ground, plan: Plan) -> Iterator[Figure]:
         many, few = (asked[stage.size]["queries"][path] for stage in (large, small))
         queries = f"{many} queries" if many == few else f"{many} queries, at {plan.small} {few}"
         sizes = [plan.large, plan.small]
-        yield _compared(
+        yield compared(
             f"{name} at {plan.large} ÷ at {plan.small}", sizes, pairs, goal=1.3, floor=f"at {plan.small}", note=queries
         )
 
@@ -389,7 +311,7 @@ def script(ground: Ground, plan: Plan) -> Iterator[Figure]:
     yield Figure(
         "script start → first handshake",
         [plan.small],
-        _alone(seconds),
+        alone(seconds),
         3.0,
         f"`wg-quick up` of the same {median(bare):.2f} s",
         unit=" s",

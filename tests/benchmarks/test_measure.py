@@ -9,8 +9,8 @@ import time
 import pytest
 
 from tests.benchmarks.__main__ import as_json, table
+from tests.benchmarks.figures import Figure, Plan
 from tests.benchmarks.measure import Cost, Ratio, cpu_seconds, descendants, in_turns, memory_bytes, percentile, ratio
-from tests.benchmarks.rows import Figure, Plan
 
 BURN = "import time; end = time.process_time() + {seconds}\nwhile time.process_time() < end: pass"
 

@@ -33,6 +33,11 @@ def find(node: Node, kind: str) -> list[Node]:
     return [found for found in walk(node) if found.type == kind]
 
 
+def enclosing(node: Node, kind: str) -> Node:
+    """The node itself or the nearest around it that is of this kind; there has to be one."""
+    return node if node.type == kind else enclosing(node.parent, kind)
+
+
 @dataclass(frozen=True)
 class Command:
     node: Node
