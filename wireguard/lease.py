@@ -10,24 +10,23 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import psycopg
-from django.db import OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 
 from hubproject.statements import update
 from wireguard.models import AgentState
 
+if TYPE_CHECKING:
+    from wireguard.postgres import AdvisoryLock
+
 LEASE_SECONDS = 10.0
 # No holder is waited for any longer, whatever its row says.
 LONGEST_SECONDS = 300.0
-# The two halves of the advisory lock's name.
-_LOCK = (0x77673031, 0x6167656E)
 _FENCE = "SELECT 1 FROM agent_state WHERE id = 1 AND term = %s"
 
 
@@ -50,7 +49,7 @@ class Lease:
         self._deadline = 0.0
         self._watched: tuple[Any, ...] = ()
         self._watched_since = 0.0
-        self._lock = _AdvisoryLock() if connection.vendor == "postgresql" else None
+        self._lock = _advisory_lock()
 
     @property
     def is_held(self) -> bool:
@@ -152,54 +151,10 @@ def _is_gone(holder: str) -> bool:
     return False
 
 
-class _AdvisoryLock:
-    """PostgreSQL's own lock, on a connection of its own: however that ends, the lock ends with it."""
+def _advisory_lock() -> "AdvisoryLock | None":
+    """PostgreSQL's; SQLite has none, nor another machine that could open it."""
+    if connection.vendor != "postgresql":
+        return None
+    from wireguard.postgres import AdvisoryLock
 
-    def __init__(self) -> None:
-        self._connection: psycopg.Connection | None = None
-
-    def take(self, *, by_force: bool = False) -> bool:
-        """Holds it, or goes on holding it. By force: a stalled holder's connection is ended first."""
-        try:
-            if self._connection is not None and self._answers(self._connection):
-                return True
-            self.release()
-            self._connection = connection.get_new_connection(connection.get_connection_params())
-            self._connection.autocommit = True
-            if self._try(self._connection):
-                return True
-            if by_force:
-                self._end_holder(self._connection)
-            if by_force and self._try(self._connection):
-                return True
-        except psycopg.Error as failure:
-            self.release()
-            raise OperationalError(str(failure)) from failure
-        self.release()
-        return False
-
-    def release(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    @staticmethod
-    def _answers(held: psycopg.Connection) -> bool:
-        with suppress(psycopg.Error):
-            return held.execute("SELECT 1").fetchone() is not None
-        return False
-
-    @staticmethod
-    def _try(free: psycopg.Connection) -> bool:
-        row = free.execute("SELECT pg_try_advisory_lock(%s, %s)", _LOCK).fetchone()
-        return bool(row and row[0])
-
-    @staticmethod
-    def _end_holder(free: psycopg.Connection) -> None:
-        # Waits until it has ended: its lock goes with it.
-        free.execute(
-            "SELECT pg_terminate_backend(pid, 2000) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-            " AND classid = %s AND objid = %s"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            _LOCK,
-        )
+    return AdvisoryLock()

@@ -5,16 +5,12 @@ import threading
 import time
 from typing import Protocol
 
-import psycopg
 from django.db import connection
-
-from wireguard.services import GENERATION_CHANNEL
 
 SQLITE_POLL_SECONDS = 0.02
 # Where one machine enrolled the next may follow, and each waits for its answer.
 SQLITE_BUSY_POLL_SECONDS = 0.004
 SQLITE_BUSY_FOR_SECONDS = 0.5
-POSTGRES_WAIT_SECONDS = 0.5
 
 
 class Wakeup(Protocol):
@@ -31,7 +27,11 @@ class Wakeup(Protocol):
 
 def wakeup_for_database() -> Wakeup:
     """The one that fits the configured database."""
-    return PostgresWakeup() if connection.vendor == "postgresql" else SqliteWakeup()
+    if connection.vendor == "postgresql":
+        from wireguard.postgres import PostgresWakeup
+
+        return PostgresWakeup()
+    return SqliteWakeup()
 
 
 class SqliteWakeup:
@@ -56,36 +56,3 @@ class SqliteWakeup:
 
     def close(self) -> None:
         """The connection is Django's own."""
-
-
-class PostgresWakeup:
-    """LISTENs on a connection of its own. A lost connection counts as news, for a note may have been lost with it."""
-
-    def __init__(self) -> None:
-        self._listener: psycopg.Connection | None = None
-
-    def wait(self, seconds: float, stop: threading.Event) -> None:
-        deadline = time.monotonic() + seconds
-        try:
-            if self._listener is None:
-                self._listener = self._listen()
-                return
-            while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
-                timeout = min(left, POSTGRES_WAIT_SECONDS)
-                if list(self._listener.notifies(timeout=timeout, stop_after=1)):
-                    return
-        except psycopg.Error:
-            # Without a listener the agent polls, once in so long, and keeps trying to listen.
-            self.close()
-            stop.wait(min(seconds, POSTGRES_WAIT_SECONDS))
-
-    def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-
-    def _listen(self) -> psycopg.Connection:
-        listener: psycopg.Connection = connection.get_new_connection(connection.get_connection_params())
-        listener.autocommit = True
-        listener.execute(f"LISTEN {GENERATION_CHANNEL}")
-        return listener

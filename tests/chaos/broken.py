@@ -38,12 +38,13 @@ def _address_reuse() -> None:
 
 def _lost_wakeup() -> None:
     """The agent never notices that somebody has committed, and sleeps on for as long as a sign of life may wait."""
-    from wireguard import wakeup
+    from wireguard.postgres import PostgresWakeup
+    from wireguard.wakeup import SqliteWakeup
 
     def wait(self: Any, seconds: float, stop: threading.Event) -> None:
         stop.wait(max(seconds, 3.0))
 
-    wakeup.SqliteWakeup.wait = wakeup.PostgresWakeup.wait = wait  # type: ignore[method-assign]
+    SqliteWakeup.wait = PostgresWakeup.wait = wait  # type: ignore[method-assign]
 
 
 def _double_redeem() -> None:

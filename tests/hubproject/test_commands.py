@@ -16,6 +16,7 @@ from django.db import connections
 import manage
 from hubproject.models import ApiKey
 from tests.conftest import enrol, issue
+from tests.live import mould
 from tokens.models import InstallationToken
 from wireguard.models import HubConfig
 
@@ -228,14 +229,20 @@ def test_a_database_that_is_not_there_is_one_line(tmp_path):
     assert_one_line(done, "database")
 
 
-def test_the_agent_loads_neither_pages_nor_rest():
-    """They would be a quarter of the memory of a process that shows and answers nothing."""
+def test_the_agent_loads_neither_pages_nor_rest_nor_another_database(tmp_path):
+    """They would be half of the memory of a process that shows and answers nothing."""
+    shutil.copytree(mould("").home, tmp_path, dirs_exist_ok=True)
     program = (
         "import contextlib, runpy, sys\n"
-        "sys.argv = ['manage.py', 'hub_agent', '--help']\n"
+        "sys.argv = ['manage.py', 'hub_agent', '--once']\n"
         "with contextlib.suppress(SystemExit):\n"
         "    runpy.run_path('manage.py', run_name='__main__')\n"
-        "print([name for name in ('wireguard.agent', 'hubproject.admin', 'hubproject.api') if name in sys.modules])\n"
+        "others = 'hubproject.admin', 'hubproject.api', 'rest_framework.serializers', 'psycopg', 'redis'\n"
+        "print([name for name in ('wireguard.agent', *others) if name in sys.modules])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=tested.BASE_DIR, capture_output=True, text=True)
+    ours = {"PATH": os.environ["PATH"], "HUB_DATA_DIR": str(tmp_path)}
+    ours["HUB_WIREGUARD_BACKEND"] = "wireguard.backends.MemoryBackend"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tested.BASE_DIR, env=ours, capture_output=True, text=True
+    )
     assert done.stdout.splitlines()[-1] == "['wireguard.agent']", done.stderr

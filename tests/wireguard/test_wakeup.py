@@ -11,12 +11,12 @@ import pytest
 from django.db import connection, transaction
 
 from tests.conftest import BY_TEST, NOW, new_key
+from wireguard.postgres import PostgresWakeup
 from wireguard.services import add_peer, start_hold
 from wireguard.wakeup import (
     SQLITE_BUSY_FOR_SECONDS,
     SQLITE_BUSY_POLL_SECONDS,
     SQLITE_POLL_SECONDS,
-    PostgresWakeup,
     SqliteWakeup,
     Wakeup,
     wakeup_for_database,

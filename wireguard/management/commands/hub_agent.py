@@ -15,8 +15,8 @@ from wireguard.wakeup import wakeup_for_database
 
 class Command(RefusingCommand):
     help = "Keeps the WireGuard interface as the database says, until SIGTERM or Ctrl-C. Needs CAP_NET_ADMIN."
-    # Our own and the models'; those of Django's pages would load every page, for ten megabytes and a slower start.
-    requires_system_checks = ("hub", Tags.models, Tags.security)
+    # Our own and the models'. Those of pages and of their security would load pages and REST, for 25 megabytes.
+    requires_system_checks = ("hub", Tags.models)
 
     def add_arguments(self, parser: CommandParser) -> None:
         instead = parser.add_mutually_exclusive_group()
