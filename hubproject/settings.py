@@ -254,7 +254,12 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
-    _database.setdefault("OPTIONS", {})["connect_timeout"] = 5
+    _database.setdefault("OPTIONS", {}).update(
+        connect_timeout=5,
+        # What a connection has asked five times it has prepared from then on: the server need not parse and plan again.
+        server_side_binding=True,
+        prepare_threshold=5,
+    )
 # The same engine, with its queries counted for /api/metrics.
 _database["ENGINE"] = _database["ENGINE"].replace("django.db.backends", "hubproject.engines")
 

@@ -23,7 +23,8 @@ from tokens.services import check_format, find_token, record_refusal, redeem_tok
 from wireguard.errors import InvalidPublicKey
 from wireguard.keys import InvalidKeyError, check_public_key
 from wireguard.models import HubConfig, Peer
-from wireguard.services import add_peer, lock_hub, remove_peers, set_forwarding_group, wait_until_applied
+from wireguard.services import add_peer, lock_hub, remove_peers, set_forwarding_group
+from wireguard.waiting import wait_until_applied
 
 LONGEST_NAME = 63
 # Proxmox VE clusters are tested to some fifty nodes.

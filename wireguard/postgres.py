@@ -1,5 +1,6 @@
 """What the agent needs on PostgreSQL alone: notes, and a lock of its own. Loaded only there: psycopg is five MB."""
 
+import math
 import threading
 import time
 from contextlib import suppress
@@ -8,8 +9,11 @@ import psycopg
 from django.db import OperationalError, connection
 
 from wireguard.services import GENERATION_CHANNEL
+from wireguard.wakeup import BUSY_FOR_SECONDS
 
 WAIT_SECONDS = 0.5
+# In a rush of notes those of so long are answered by one turn.
+RUSH_PAUSE_SECONDS = 0.01
 # The two halves of the advisory lock's name.
 _LOCK = (0x77673031, 0x6167656E)
 
@@ -19,6 +23,7 @@ class PostgresWakeup:
 
     def __init__(self) -> None:
         self._listener: psycopg.Connection | None = None
+        self._news_at = -math.inf
 
     def wait(self, seconds: float, stop: threading.Event) -> None:
         deadline = time.monotonic() + seconds
@@ -29,11 +34,19 @@ class PostgresWakeup:
             while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
                 timeout = min(left, WAIT_SECONDS)
                 if list(self._listener.notifies(timeout=timeout, stop_after=1)):
+                    self._gather(self._listener)
                     return
         except psycopg.Error:
             # Without a listener the agent polls, once in so long, and keeps trying to listen.
             self.close()
             stop.wait(min(seconds, WAIT_SECONDS))
+
+    def _gather(self, listener: psycopg.Connection) -> None:
+        """The first note counts at once; in a rush a turn waits for those that follow, for each turn has its price."""
+        if time.monotonic() - self._news_at < BUSY_FOR_SECONDS:
+            time.sleep(RUSH_PAUSE_SECONDS)
+            list(listener.notifies(timeout=0))
+        self._news_at = time.monotonic()
 
     def close(self) -> None:
         if self._listener is not None:

@@ -1,7 +1,5 @@
-"""The verbs of the hub itself: initialise, change what is wanted, wait until the agent has applied it."""
+"""The verbs of the hub itself: initialise, change what is wanted, hold."""
 
-import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -12,7 +10,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
 from hubproject import audit
 from hubproject.audit import Caller
@@ -44,9 +41,6 @@ _NOTE = f"pg_notify('{GENERATION_CHANNEL}', '')"
 
 # By hand, for every registration comes through here.
 _NEXT_GENERATION = "UPDATE hub_config SET generation = generation + 1 WHERE id = 1 RETURNING generation"
-
-# At most half of web's threads wait for the agent at any time, so that a slow agent cannot stop the whole site.
-_waiting = threading.BoundedSemaphore(max(1, settings.HUB_THREADS // 2))
 
 
 # --- The hub ------------------------------------------------------------------------------------------------------
@@ -301,40 +295,6 @@ def _notify_agent() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {_NOTE}")
-
-
-# --- What has been applied ----------------------------------------------------------------------------------------
-
-
-def wait_until_applied(generation: int, *, seconds: float) -> bool:
-    """Whether the agent has applied this generation, after waiting for it at most so long.
-
-    Looks every 5 ms at first, then every 50. Does not wait when the agent is not alive or on hold, or enough threads
-    wait already.
-    """
-    state = find(AgentState, "id", 1, only=("id", "applied_generation", "alive_at", "hold"))
-    if state is None:
-        return False
-    if state.applied_generation >= generation and not state.hold:
-        return True
-    if state.hold or not state.is_alive(timezone.now()) or not _waiting.acquire(blocking=False):
-        return False
-    try:
-        return _poll_applied(generation, seconds)
-    finally:
-        _waiting.release()
-
-
-def _poll_applied(generation: int, seconds: float) -> bool:
-    started = time.monotonic()
-    while (waited := time.monotonic() - started) < seconds:
-        time.sleep(0.005 if waited < 0.1 else 0.05)
-        # On the raw connection: up to two hundred times a second, anything more is most of what a registration costs.
-        with connection.wrap_database_errors:
-            found = connection.connection.execute("SELECT applied_generation FROM agent_state WHERE id = 1").fetchone()
-        if found and found[0] >= generation:
-            return True
-    return False
 
 
 # --- Hold ---------------------------------------------------------------------------------------------------------

@@ -12,8 +12,10 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from django.conf import settings
+
 from tests.chaos.machine import new_peers
-from tests.chaos.stage import Stage, stage
+from tests.chaos.stage import WORKERS, Stage, stage
 
 PEERS = 2000
 EVERY_SECONDS = 10.0
@@ -77,9 +79,27 @@ def soak(minutes: float) -> str:
 
 
 def _wake_every_thread(hub: Stage) -> None:
-    """A thread of web is born when all others are busy, and opens the database for itself: none should come late."""
-    many = "seq 1000 | xargs -P 64 -I + curl -s -o /dev/null"
-    assert hub.host.run(f"{many} http://{hub.settings['HUB_BIND']}/api/healthz", timeout=120).returncode == 0
+    """A thread of web is born when all others are busy, and opens the database for itself: none should come late.
+
+    More requests begin than there are threads, and none ends before all have begun. The workers share them as it comes.
+    """
+    count = 4 * WORKERS * settings.HUB_THREADS
+    program = [sys.executable, "-c", _HELD, hub.settings["HUB_BIND"], str(count)]
+    answered = hub.host.run(program, timeout=60, check=True).stdout.split()
+    assert answered == ["200"] * count, answered
+
+
+_HELD = """
+import socket, sys, time
+host, _, port = sys.argv[1].rpartition(":")
+held = [socket.create_connection((host, int(port)), 30) for _ in range(int(sys.argv[2]))]
+for request in held:
+    request.sendall(b"GET /api/healthz HTTP/1.1\\r\\nConnection: close\\r\\nHost: " + host.encode() + b"\\r\\n")
+time.sleep(2)
+for request in held:
+    request.sendall(b"\\r\\n")
+print(*(request.recv(12).split()[1].decode() for request in held))
+"""
 
 
 def _line(sample: Sample) -> str:

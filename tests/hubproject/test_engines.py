@@ -1,8 +1,12 @@
-"""What the database engines count of each statement, and that it is django-prometheus' own series."""
+"""What the database engines count of each statement, as django-prometheus' own series, and whom they ask for life."""
+
+import math
 
 import pytest
-from django.db import Error, connection, transaction
+from django.db import Error, OperationalError, connection, connections, transaction
 from prometheus_client import REGISTRY
+
+from hubproject.engines.postgresql.base import TRUSTED_SECONDS, DatabaseWrapper
 
 pytestmark = pytest.mark.django_db
 
@@ -40,3 +44,55 @@ def test_what_fails_is_counted_by_its_kind_and_raised_as_ever():
 def test_there_is_one_class_for_all_cursors_of_a_database():
     with connection.cursor() as one, connection.cursor() as other:
         assert type(one.cursor) is type(other.cursor)
+
+
+# --- Whether PostgreSQL is there ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def postgres() -> DatabaseWrapper:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite is in this process")
+    connection.ensure_connection()
+    own = connections[connection.alias]
+    assert isinstance(own, DatabaseWrapper)
+    own._used_at = -math.inf
+    return own
+
+
+def hung_up(pid: int) -> None:
+    with connection.get_new_connection(connection.get_connection_params()) as other:
+        assert other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid]).fetchone() == (True,)
+
+
+def asked(connection: DatabaseWrapper) -> float:
+    """How many statements it took to find out that the connection lives."""
+    before = counted("django_db_execute_total")
+    assert connection.is_usable()
+    return counted("django_db_execute_total") - before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_used_just_now_is_not_asked(postgres):
+    assert [asked(postgres), asked(postgres), asked(postgres)] == [1, 0, 0]
+    postgres._used_at -= TRUSTED_SECONDS
+    assert asked(postgres) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_has_hung_up_is_noticed_before_the_next_statement(postgres):
+    assert postgres.is_usable()
+    hung_up(postgres.connection.info.backend_pid)
+    assert not postgres.is_usable()
+    postgres.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_connection_is_not_used_again(postgres):
+    assert postgres.is_usable()
+    hung_up(postgres.connection.info.backend_pid)
+    with pytest.raises(OperationalError), postgres.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert postgres.connection.closed
+    assert not postgres.is_usable()
+    postgres.close()

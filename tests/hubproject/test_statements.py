@@ -26,6 +26,17 @@ def test_a_row_is_found_as_the_orm_reads_it(hub, model):
     assert columns(find(model, model._meta.pk.column, key)) == columns(row)
 
 
+def test_what_is_asked_often_is_prepared_on_postgresql(hub):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite keeps the statements it has compiled by itself")
+    for _ in range(7):
+        find(Peer, "live_key", "nobody")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = [statement for (statement,) in cursor.fetchall()]
+    assert any("FROM peers WHERE live_key" in statement for statement in prepared), prepared
+
+
 def test_there_is_no_row_where_nothing_matches(hub):
     assert find(InstallationToken, "token_hash", "0" * 64) is None
 

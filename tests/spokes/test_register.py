@@ -165,7 +165,8 @@ def test_it_waits_for_an_agent_that_is_at_work(hub, monkeypatch):
         if len(naps) == 3:
             agent_has_applied(hub.generation + 1)
 
-    monkeypatch.setattr("wireguard.services.time.sleep", nap)
+    monkeypatch.setattr("wireguard.waiting.time.sleep", nap)
+    monkeypatch.setattr("wireguard.waiting.READING_HOLDS_SECONDS", 0)  # nobody really sleeps here
     assert register(issue().secret).json()["peerApplied"] is True
     assert naps == [0.005] * 3
 

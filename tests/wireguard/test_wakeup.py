@@ -11,10 +11,10 @@ import pytest
 from django.db import connection, transaction
 
 from tests.conftest import BY_TEST, NOW, new_key
-from wireguard.postgres import PostgresWakeup
+from wireguard.postgres import RUSH_PAUSE_SECONDS, PostgresWakeup
 from wireguard.services import add_peer, start_hold
 from wireguard.wakeup import (
-    SQLITE_BUSY_FOR_SECONDS,
+    BUSY_FOR_SECONDS,
     SQLITE_BUSY_POLL_SECONDS,
     SQLITE_POLL_SECONDS,
     SqliteWakeup,
@@ -68,7 +68,7 @@ def test_after_news_it_looks_more_often_for_a_while_on_sqlite(wakeup, monkeypatc
     wakeup.wait(1, stop)  # the first sight of the database is news
     wakeup.wait(1, stop)
     often = [pause for pause in pauses if pause == SQLITE_BUSY_POLL_SECONDS]
-    assert sum(often) == pytest.approx(SQLITE_BUSY_FOR_SECONDS, abs=0.01)
+    assert sum(often) == pytest.approx(BUSY_FOR_SECONDS, abs=0.01)
     assert pauses[: len(often)] == often
     assert set(pauses[len(often) :]) == {SQLITE_POLL_SECONDS}
 
@@ -94,6 +94,29 @@ def test_what_another_connection_commits_wakes_it_on_postgresql(hub, wakeup, act
     started = time.monotonic()
     wakeup.wait(30, stop)
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_in_a_rush_the_notes_of_a_moment_are_answered_by_one_turn_on_postgresql(hub, wakeup, monkeypatch):
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite the pause between two looks does that")
+    rest, stop = [], threading.Event()
+
+    def more_come(seconds: float) -> None:
+        rest.append(seconds)
+        somebody_enrols()
+
+    wakeup.wait(30, stop)  # starts to listen
+    monkeypatch.setattr("wireguard.postgres.time.sleep", more_come)
+    somebody_enrols()
+    wakeup.wait(30, stop)
+    assert rest == []  # the first counts at once
+    somebody_enrols()
+    wakeup.wait(30, stop)
+    assert rest == [RUSH_PAUSE_SECONDS]
+    started = time.monotonic()
+    wakeup.wait(0.2, stop)  # nothing is left
+    assert time.monotonic() - started >= 0.19
 
 
 def test_a_server_that_takes_no_listener_is_polled_instead(monkeypatch):
