@@ -19,5 +19,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECURE_SSL_REDIRECT = False
 # Outermost: every answer that any test provokes is held to the OpenAPI document.
 MIDDLEWARE = ["tests.contract.AnswersFit", *MIDDLEWARE]  # noqa: F405
+MIDDLEWARE[MIDDLEWARE.index("whitenoise.middleware.WhiteNoiseMiddleware")] = "tests.static_files.FoundOnce"
 # As in a clone, wherever the tests lie.
 PROGRAM = "manage.py"
