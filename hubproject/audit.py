@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import Q, Subquery
 
 from hubproject.models import AuditEvent, AuditHead
-from hubproject.statements import find, insert, update
+from hubproject.statements import find, insert_all, update
 
 # What the first row names as the hash before it.
 GENESIS_HASH = "0" * 64
@@ -79,15 +79,17 @@ def record_all(*happenings: Happening) -> None:
         head = find(AuditHead, "id", 1, locked=True)
         if head is None:
             raise AuditHead.DoesNotExist
-        counts = head.counts or {}
+        counts, rows = head.counts or {}, list[AuditEvent]()
         for happening in happenings:
-            row = _append(happening, head)
+            row = _chained(happening, head)
             head.number, head.hash = row.id, row.hash
             counts[row.event] = counts.get(row.event, 0) + 1
+            rows.append(row)
+        insert_all(rows)
         update(AuditHead, {"number": head.number, "hash": head.hash, "counts": counts}, where={"id": 1})
 
 
-def _append(happening: Happening, last: AuditHead) -> AuditEvent:
+def _chained(happening: Happening, last: AuditHead) -> AuditEvent:
     row = AuditEvent(
         id=last.number + 1,
         at=happening.now,
@@ -100,7 +102,6 @@ def _append(happening: Happening, last: AuditHead) -> AuditEvent:
         previous_hash=last.hash,
     )
     row.hash = hash_of(row)
-    insert(row)
     return row
 
 

@@ -3,11 +3,12 @@
 The ORM composes a statement anew each time, in Python, which costs ten times what the database needs for it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 from django.db import connection, connections
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Field, Model
 from django.db.models.expressions import Col
 from django.db.transaction import TransactionManagementError
@@ -53,24 +54,37 @@ def _selection(
 
 def insert(row: Model) -> None:
     """Writes a new row, as `save(force_insert=True)` does, but sends no signals; sets the key the database gave it."""
-    statement, fields = _insertion(type(row))
-    database = connections[connection.alias]  # looked up once, not with every field
-    values = [field.get_db_prep_save(getattr(row, field.attname), database) for field in fields]
+    own_key = row._meta.auto_field
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        if row._meta.auto_field:
+        _insert(cursor, [row], returning=(own_key and own_key.column) or "")
+        if own_key:
             ((row.pk,),) = cursor.fetchall()
-    row._state.adding, row._state.db = False, connection.alias
+
+
+def insert_all(rows: Sequence[Model]) -> None:
+    """Writes new rows of one model, which bring their keys, in one statement; otherwise as `insert`."""
+    with connection.cursor() as cursor:
+        _insert(cursor, rows)
+
+
+def _insert(cursor: CursorWrapper, rows: Sequence[Model], returning: str = "") -> None:
+    statement, fields = _insertion(type(rows[0]), len(rows), returning)
+    database = connections[connection.alias]  # looked up once, not with every field
+    cursor.execute(
+        statement, [field.get_db_prep_save(getattr(row, field.attname), database) for row in rows for field in fields]
+    )
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
 
 
 @cache
-def _insertion(model: type[Model]) -> tuple[str, list["Field[Any, Any]"]]:
-    """The statement, and the fields whose values it takes."""
-    own_key = model._meta.auto_field
-    fields = [field for field in model._meta.concrete_fields if field is not own_key]
+def _insertion(model: type[Model], count: int, returning: str) -> tuple[str, list["Field[Any, Any]"]]:
+    """The statement, and the fields whose values it takes of each row."""
+    fields = [field for field in model._meta.concrete_fields if not (returning and field is model._meta.auto_field)]
     columns, places = ", ".join(f'"{field.column}"' for field in fields), ", ".join(["%s"] * len(fields))
-    returning = f" RETURNING {own_key.column}" if own_key else ""
-    return f"INSERT INTO {model._meta.db_table} ({columns}) VALUES ({places}){returning}", fields  # noqa: S608
+    values = ", ".join([f"({places})"] * count)
+    end = f" RETURNING {returning}" if returning else ""
+    return f"INSERT INTO {model._meta.db_table} ({columns}) VALUES {values}{end}", fields  # noqa: S608
 
 
 def update(model: type[Model], values: Mapping[str, Any], *, where: Mapping[str, Any]) -> int:

@@ -5,7 +5,7 @@ from django.db import connection
 from django.db.transaction import TransactionManagementError
 
 from hubproject.models import AuditEvent
-from hubproject.statements import find, insert, update
+from hubproject.statements import find, insert, insert_all, update
 from spokes.models import Spoke
 from tests.conftest import enrol, issue
 from tokens.models import InstallationToken, State
@@ -51,6 +51,21 @@ def test_what_is_inserted_is_what_the_orm_would_have_saved(hub):
     assert columns(Peer.objects.get(pk=peer.pk)) == columns(peer)
     assert columns(Spoke.objects.get(pk=spoke.pk)) == columns(spoke)
     assert not spoke._state.adding
+
+
+def test_many_rows_are_inserted_by_one_statement(hub, django_assert_num_queries):
+    issue("alpha")
+    first = AuditEvent.objects.latest("id")
+    rows = [
+        AuditEvent(**columns(first) | {"id": first.id + number, "details": {"n": [number]}, "hash": f"{number:064x}"})
+        for number in (1, 2, 3)
+    ]
+    with django_assert_num_queries(1):
+        insert_all(rows)
+    assert [columns(row) for row in AuditEvent.objects.filter(id__gt=first.id).order_by("id")] == list(
+        map(columns, rows)
+    )
+    assert not any(row._state.adding for row in rows)
 
 
 def test_what_is_asked_for_alone_is_read_alone(hub):
