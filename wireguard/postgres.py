@@ -1,6 +1,5 @@
 """What the agent needs on PostgreSQL alone: notes, and a lock of its own. Loaded only there: psycopg is five MB."""
 
-import math
 import threading
 import time
 from contextlib import suppress
@@ -9,10 +8,9 @@ import psycopg
 from django.db import OperationalError, connection
 
 from wireguard.services import GENERATION_CHANNEL
-from wireguard.wakeup import BUSY_FOR_SECONDS
 
 WAIT_SECONDS = 0.5
-# In a rush of notes those of so long are answered by one turn.
+# In a rush those who come within so long are let in by one turn.
 RUSH_PAUSE_SECONDS = 0.01
 # The two halves of the advisory lock's name.
 _LOCK = (0x77673031, 0x6167656E)
@@ -23,7 +21,6 @@ class PostgresWakeup:
 
     def __init__(self) -> None:
         self._listener: psycopg.Connection | None = None
-        self._news_at = -math.inf
 
     def wait(self, seconds: float, stop: threading.Event) -> None:
         deadline = time.monotonic() + seconds
@@ -31,27 +28,27 @@ class PostgresWakeup:
             if self._listener is None:
                 self._listener = self._listen()
                 return
+            if self._has_heard(0.0):
+                # It came while we worked, so that more are under way; each turn has its price.
+                time.sleep(RUSH_PAUSE_SECONDS)
+                self._has_heard(0.0)
+                return
             while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
-                timeout = min(left, WAIT_SECONDS)
-                if list(self._listener.notifies(timeout=timeout, stop_after=1)):
-                    self._gather(self._listener)
+                if self._has_heard(min(left, WAIT_SECONDS)):
                     return
         except psycopg.Error:
             # Without a listener the agent polls, once in so long, and keeps trying to listen.
             self.close()
             stop.wait(min(seconds, WAIT_SECONDS))
 
-    def _gather(self, listener: psycopg.Connection) -> None:
-        """The first note counts at once; in a rush a turn waits for those that follow, for each turn has its price."""
-        if time.monotonic() - self._news_at < BUSY_FOR_SECONDS:
-            time.sleep(RUSH_PAUSE_SECONDS)
-            list(listener.notifies(timeout=0))
-        self._news_at = time.monotonic()
-
     def close(self) -> None:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+    def _has_heard(self, seconds: float) -> bool:
+        assert self._listener is not None  # noqa: S101 - for mypy: who calls has looked
+        return bool(list(self._listener.notifies(timeout=seconds, stop_after=1)))
 
     def _listen(self) -> psycopg.Connection:
         listener: psycopg.Connection = connection.get_new_connection(connection.get_connection_params())

@@ -100,23 +100,37 @@ def test_what_another_connection_commits_wakes_it_on_postgresql(hub, wakeup, act
 def test_in_a_rush_the_notes_of_a_moment_are_answered_by_one_turn_on_postgresql(hub, wakeup, monkeypatch):
     if connection.vendor != "postgresql":
         pytest.skip("on SQLite the pause between two looks does that")
-    rest, stop = [], threading.Event()
+    pauses, stop = [], threading.Event()
 
     def more_come(seconds: float) -> None:
-        rest.append(seconds)
+        pauses.append(seconds)
         somebody_enrols()
 
     wakeup.wait(30, stop)  # starts to listen
-    monkeypatch.setattr("wireguard.postgres.time.sleep", more_come)
-    somebody_enrols()
+    monkeypatch.setattr("wireguard.postgres.time", SimpleNamespace(monotonic=time.monotonic, sleep=more_come))
+    somebody_enrols()  # while the agent works
     wakeup.wait(30, stop)
-    assert rest == []  # the first counts at once
-    somebody_enrols()
-    wakeup.wait(30, stop)
-    assert rest == [RUSH_PAUSE_SECONDS]
+    assert pauses == [RUSH_PAUSE_SECONDS]
     started = time.monotonic()
     wakeup.wait(0.2, stop)  # nothing is left
     assert time.monotonic() - started >= 0.19
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_comes_while_the_agent_sleeps_is_let_in_at_once_on_postgresql(hub, wakeup, monkeypatch):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no notes")
+    stop = threading.Event()
+    wakeup.wait(30, stop)  # starts to listen
+    never = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: pytest.fail("paused"))
+    monkeypatch.setattr("wireguard.postgres.time", never)
+
+    def commit() -> None:
+        somebody_enrols()
+        connection.close()
+
+    threading.Timer(0.3, commit).start()
+    wakeup.wait(30, stop)
 
 
 def test_a_server_that_takes_no_listener_is_polled_instead(monkeypatch):
