@@ -59,17 +59,21 @@ class Drift(NamedTuple):
 
 def peer_drift(wanted: Mapping[str, WantedPeer], seen: SeenInterface) -> list[Drift]:
     """Everything that is wrong with the peers; `wanted` by public key."""
-    found, present_count = [], 0
-    for key, present in seen.peers.items():
-        peer = wanted.get(key)
-        if peer is None:
-            found.append(Drift(Kind.PEER_FOREIGN, key))
-            continue
-        present_count += 1
-        is_decorated = present.has_preshared_key or present.persistent_keepalive is not None
-        if is_decorated or peer.allowed_ips != present.allowed_ips:
-            found += (Drift(kind, key) for kind in _wrong_with(peer, present))
-    if present_count < len(wanted):
+    # All but a few are right, and there are ten thousand: a comprehension sorts those out in half of a loop's time.
+    suspects = [
+        key
+        for key, present in seen.peers.items()
+        if (peer := wanted.get(key)) is None
+        or peer.allowed_ips != present.allowed_ips
+        or present.has_preshared_key
+        or present.persistent_keepalive is not None
+    ]
+    foreign = [key for key in suspects if key not in wanted]
+    found = [Drift(Kind.PEER_FOREIGN, key) for key in foreign]
+    found += (
+        Drift(kind, key) for key in suspects if key in wanted for kind in _wrong_with(wanted[key], seen.peers[key])
+    )
+    if len(seen.peers) - len(foreign) < len(wanted):
         found += (Drift(Kind.PEER_MISSING, key) for key in wanted if key not in seen.peers)
     return found
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from hubproject.liveness import ACTIVE_WITHIN
 from wireguard.dump import SeenInterface, SeenPeer
@@ -104,6 +104,9 @@ class Observed(NamedTuple):
         )
 
 
+_RECEIVED, _SENT = attrgetter("transfer_rx"), attrgetter("transfer_tx")
+
+
 def _newer(first: datetime | None, second: datetime | None) -> datetime | None:
     return max(first, second) if first and second else first or second
 
@@ -145,10 +148,10 @@ class Observations:
         """
         written, unchanged, moment = self._known(), self._seen_before(at), Moment(at, seconds)
         changed, moving = [], self._moving & seen.peers.keys()
-        for key, peer in seen.peers.items():
-            if unchanged.get(key) == peer and key not in moving:
-                continue
-            peer_id = ids.get(key)
+        # What the last dump said word for word is the same object: most of ten thousand are done with here.
+        news = [key for key, peer in seen.peers.items() if unchanged.get(key) is not peer or key in moving]
+        for key in news:
+            peer, peer_id = seen.peers[key], ids.get(key)
             if peer_id is None:
                 continue
             before = written.get(peer_id) or Observed(peer_id)
@@ -181,8 +184,8 @@ class Observations:
     def _write_chunk(self, rows: Sequence[Observed], written: dict[int, Observed], moment: Moment) -> None:
         """Rows and the traffic they brought in one transaction: whatever is cut short, nothing is counted twice."""
         before = [written.get(row.peer_id) or Observed(row.peer_id) for row in rows]
-        received = sum(row.transfer_rx for row in rows) - sum(row.transfer_rx for row in before)
-        sent = sum(row.transfer_tx for row in rows) - sum(row.transfer_tx for row in before)
+        received = sum(map(_RECEIVED, rows)) - sum(map(_RECEIVED, before))
+        sent = sum(map(_SENT, rows)) - sum(map(_SENT, before))
         minute = moment.at.replace(second=0, microsecond=0)
         if not rows and minute == self._sampled:
             return
@@ -211,14 +214,13 @@ def _intervals(before: Sequence[Observed], after: Sequence[Observed]) -> list[fl
 
 def _add_to_totals(received: int, sent: int, intervals: Sequence[float]) -> None:
     """In the row that the fence has locked."""
-    state = AgentState.objects.filter(id=1)
-    added: dict[str, Any] = {"received": F("received") + received, "sent": F("sent") + sent}
+    if received or sent:
+        with connection.cursor() as cursor:
+            cursor.execute(_ADD_TO_TOTALS, [received, sent])
     if intervals:
-        added["handshake_intervals"] = add_intervals(
-            state.values_list("handshake_intervals", flat=True).get(), intervals
-        )
-    if received or sent or intervals:
-        state.update(**added)
+        state = AgentState.objects.filter(id=1)
+        known = state.values_list("handshake_intervals", flat=True).get()
+        state.update(handshake_intervals=add_intervals(known, intervals))
 
 
 def _add_to_sample(minute: datetime, received: int, sent: int) -> None:
@@ -233,6 +235,8 @@ def _add_to_sample(minute: datetime, received: int, sent: int) -> None:
         TrafficSample.objects.filter(id__in=list(old[:SAMPLES_PER_DELETION])).delete()
 
 
+# By hand, for a look at ten thousand peers comes through here eight times and more.
+_ADD_TO_TOTALS = "UPDATE agent_state SET received = received + %s, sent = sent + %s WHERE id = 1"
 _ADD_TO_SAMPLE = "UPDATE traffic_samples SET received = received + %s, sent = sent + %s WHERE at = %s"
 
 
