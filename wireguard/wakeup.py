@@ -9,7 +9,7 @@ from django.db import connection
 
 SQLITE_POLL_SECONDS = 0.02
 # Where one machine enrolled the next may follow, and each waits for its answer.
-BUSY_FOR_SECONDS = 0.5
+SQLITE_BUSY_FOR_SECONDS = 0.5
 SQLITE_BUSY_POLL_SECONDS = 0.004
 
 
@@ -51,7 +51,7 @@ class SqliteWakeup:
             if version != self._version:
                 self._version, self._news_at = version, time.monotonic()
                 return
-            is_busy = time.monotonic() - self._news_at < BUSY_FOR_SECONDS
+            is_busy = time.monotonic() - self._news_at < SQLITE_BUSY_FOR_SECONDS
             time.sleep(SQLITE_BUSY_POLL_SECONDS if is_busy else SQLITE_POLL_SECONDS)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from tests.conftest import BY_TEST, NOW, new_key
 from wireguard.postgres import RUSH_PAUSE_SECONDS, PostgresWakeup
 from wireguard.services import add_peer, start_hold
 from wireguard.wakeup import (
-    BUSY_FOR_SECONDS,
+    SQLITE_BUSY_FOR_SECONDS,
     SQLITE_BUSY_POLL_SECONDS,
     SQLITE_POLL_SECONDS,
     SqliteWakeup,
@@ -68,7 +68,7 @@ def test_after_news_it_looks_more_often_for_a_while_on_sqlite(wakeup, monkeypatc
     wakeup.wait(1, stop)  # the first sight of the database is news
     wakeup.wait(1, stop)
     often = [pause for pause in pauses if pause == SQLITE_BUSY_POLL_SECONDS]
-    assert sum(often) == pytest.approx(BUSY_FOR_SECONDS, abs=0.01)
+    assert sum(often) == pytest.approx(SQLITE_BUSY_FOR_SECONDS, abs=0.01)
     assert pauses[: len(often)] == often
     assert set(pauses[len(often) :]) == {SQLITE_POLL_SECONDS}
 
