@@ -256,7 +256,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database.setdefault("OPTIONS", {}).update(
         connect_timeout=5,
-        # What a connection has asked five times it has prepared from then on: the server need not parse and plan again.
+        # What a connection asks again and again it has prepared: the server need not parse and plan it each time.
         server_side_binding=True,
         prepare_threshold=5,
     )

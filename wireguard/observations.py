@@ -148,7 +148,7 @@ class Observations:
         """
         written, unchanged, moment = self._known(), self._seen_before(at), Moment(at, seconds)
         changed, moving = [], self._moving & seen.peers.keys()
-        # What the last dump said word for word is the same object: most of ten thousand are done with here.
+        # What the last dump said word for word is mostly the same object: with nearly all of ten thousand, that is all.
         news = [key for key, peer in seen.peers.items() if unchanged.get(key) is not peer or key in moving]
         for key in news:
             peer, peer_id = seen.peers[key], ids.get(key)

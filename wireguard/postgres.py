@@ -29,7 +29,7 @@ class PostgresWakeup:
                 self._listener = self._listen()
                 return
             if self._has_heard(0.0):
-                # It came while we worked, so that more are under way; each turn has its price.
+                # It came while we worked: more may be under way, and each turn has its price.
                 time.sleep(RUSH_PAUSE_SECONDS)
                 self._has_heard(0.0)
                 return

@@ -29,11 +29,15 @@ class _Reading:
         self._generation, self._at = 0, -math.inf
 
     def generation(self) -> int:
-        with self._lock:
-            now = time.monotonic()
-            if now - self._at >= READING_HOLDS_SECONDS:
-                self._generation, self._at = self._read(), now
-            return self._generation
+        # Whose connection hangs must not hold up the others: an old number says too little at worst.
+        if self._lock.acquire(timeout=POLL_SECONDS):
+            try:
+                now = time.monotonic()
+                if now - self._at >= READING_HOLDS_SECONDS:
+                    self._generation, self._at = self._read(), now
+            finally:
+                self._lock.release()
+        return self._generation
 
     @staticmethod
     def _read() -> int:

@@ -12,10 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from django.conf import settings
-
 from tests.chaos.machine import new_peers
-from tests.chaos.stage import WORKERS, Stage, stage
+from tests.chaos.stage import THREADS, WORKERS, Stage, stage
 
 PEERS = 2000
 EVERY_SECONDS = 10.0
@@ -83,7 +81,7 @@ def _wake_every_thread(hub: Stage) -> None:
 
     More requests begin than there are threads, and none ends before all have begun. The workers share them as it comes.
     """
-    count = 4 * WORKERS * settings.HUB_THREADS
+    count = 4 * WORKERS * THREADS
     program = [sys.executable, "-c", _HELD, hub.settings["HUB_BIND"], str(count)]
     answered = hub.host.run(program, timeout=60, check=True).stdout.split()
     assert answered == ["200"] * count, answered

@@ -38,7 +38,7 @@ from tests.postgres import newest_binaries, throw_away_server
 
 # Where PostgreSQL lives on the hub's machine.
 PG = "/run/postgresql"
-WORKERS = 2
+WORKERS, THREADS = 2, 8
 _PATIENCE = 90.0
 
 
@@ -140,7 +140,11 @@ class Stage(HubMachine):
         super().__init__(lab)
         self.engine = engine
         self.home = Path(self.settings["HUB_DATA_DIR"])
-        self.settings |= {"HUB_WORKERS": str(WORKERS), "REDIS_URL": "unix:///run/redis.sock"} | settings
+        self.settings |= {
+            "HUB_WORKERS": str(WORKERS),
+            "HUB_THREADS": str(THREADS),
+            "REDIS_URL": "unix:///run/redis.sock",
+        } | settings
         self.host.start(
             ["redis-server", "--port", "0", "--unixsocket", "/run/redis.sock", "--save", "", "--dir", "/run"]
         )

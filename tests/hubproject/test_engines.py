@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from django.db import Error, OperationalError, connection, connections, transaction
+from django.db import Error, NotSupportedError, OperationalError, connection, connections, transaction
 from prometheus_client import REGISTRY
 
 from hubproject.engines.postgresql.base import TRUSTED_SECONDS, DatabaseWrapper
@@ -56,13 +56,17 @@ def postgres() -> DatabaseWrapper:
     connection.ensure_connection()
     own = connections[connection.alias]
     assert isinstance(own, DatabaseWrapper)
-    own._used_at = -math.inf
+    own._asked_at = -math.inf
     return own
 
 
-def hung_up(pid: int) -> None:
+def on_another_connection(statement: str) -> None:
     with connection.get_new_connection(connection.get_connection_params()) as other:
-        assert other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid]).fetchone() == (True,)
+        other.execute(statement)
+
+
+def hung_up(pid: int) -> None:
+    on_another_connection(f"SELECT pg_terminate_backend({pid}, 5000)")
 
 
 def asked(connection: DatabaseWrapper) -> float:
@@ -73,9 +77,9 @@ def asked(connection: DatabaseWrapper) -> float:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_was_used_just_now_is_not_asked(postgres):
+def test_a_connection_that_was_found_alive_just_now_is_not_asked(postgres):
     assert [asked(postgres), asked(postgres), asked(postgres)] == [1, 0, 0]
-    postgres._used_at -= TRUSTED_SECONDS
+    postgres._asked_at -= TRUSTED_SECONDS
     assert asked(postgres) == 1
 
 
@@ -96,3 +100,24 @@ def test_a_lost_connection_is_not_used_again(postgres):
     assert postgres.connection.closed
     assert not postgres.is_usable()
     postgres.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_on_which_a_statement_failed_is_not_used_again(postgres):
+    """It may have prepared what a migration has changed since, and would fail with it again and again."""
+    with postgres.cursor() as cursor:
+        cursor.execute("CREATE TABLE widened (name varchar(10))")
+        try:
+            for _ in range(7):
+                cursor.execute("SELECT name FROM widened WHERE name = %s", ["a"])
+            on_another_connection("ALTER TABLE widened ALTER name TYPE varchar(20)")
+            with pytest.raises(NotSupportedError):
+                cursor.execute("SELECT name FROM widened WHERE name = %s", ["a"])
+            postgres.close_if_unusable_or_obsolete()
+            assert postgres.connection is None
+        finally:
+            with postgres.cursor() as another:
+                another.execute("DROP TABLE widened")
+    with postgres.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert postgres.is_usable()

@@ -65,3 +65,14 @@ def test_a_database_that_does_not_answer_stops_nobody_else(reading, monkeypatch)
     assert found == [True]
     reading._lock.release()
     assert reading.generation() == 3
+
+
+def test_one_whose_connection_hangs_holds_up_nobody_else(reading):
+    agent_has_applied(5)
+    assert reading.generation() == 5
+    with reading._lock:  # as it is while somebody reads
+        found = []
+        other = threading.Thread(target=lambda: found.append(reading.generation()))
+        other.start()
+        other.join(timeout=5)
+        assert found == [5]
