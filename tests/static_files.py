@@ -6,7 +6,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 
 class FoundOnce(WhiteNoiseMiddleware):
-    """Looking was two fifths of what the tests cost."""
+    """Looking was a third of what the tests cost."""
 
     files: dict[str, Any]
     found: ClassVar[dict[str, Any]] = {}
