@@ -230,7 +230,7 @@ def test_a_database_that_is_not_there_is_one_line(tmp_path):
 
 
 def test_the_agent_loads_neither_pages_nor_rest_nor_another_database(tmp_path):
-    """They would be half of the memory of a process that shows and answers nothing."""
+    """They would be a third of the memory of a process that shows and answers nothing."""
     shutil.copytree(mould("").home, tmp_path, dirs_exist_ok=True)
     program = (
         "import runpy, sys\n"

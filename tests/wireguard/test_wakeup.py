@@ -81,11 +81,13 @@ def somebody_enrols() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("act", [somebody_enrols, lambda: start_hold(by=BY_TEST, now=NOW)], ids=["enrols", "holds"])
-def test_what_another_connection_commits_wakes_it_on_postgresql(hub, wakeup, act):
+def test_what_another_connection_commits_wakes_it_at_once_on_postgresql(hub, wakeup, act, monkeypatch):
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no notes; tests/journeys/test_processes.py shows its own way")
     stop = threading.Event()
     wakeup.wait(30, stop)  # starts to listen
+    never = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: pytest.fail("paused"))
+    monkeypatch.setattr("wireguard.postgres.time", never)
 
     def commit() -> None:
         act()
@@ -119,25 +121,6 @@ def test_in_a_rush_the_notes_of_a_moment_are_answered_by_one_turn_on_postgresql(
     started = time.monotonic()
     wakeup.wait(0.2, stop)  # nothing is left
     assert time.monotonic() - started >= 0.19
-
-
-@pytest.mark.django_db(transaction=True)
-def test_who_comes_while_the_agent_sleeps_is_let_in_at_once_on_postgresql(hub, wakeup, monkeypatch):
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has no notes")
-    stop = threading.Event()
-    wakeup.wait(30, stop)  # starts to listen
-    never = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: pytest.fail("paused"))
-    monkeypatch.setattr("wireguard.postgres.time", never)
-
-    def commit() -> None:
-        somebody_enrols()
-        connection.close()
-
-    threading.Timer(0.3, commit).start()
-    started = time.monotonic()
-    wakeup.wait(30, stop)
-    assert time.monotonic() - started < 10
 
 
 def test_a_server_that_takes_no_listener_is_polled_instead(monkeypatch):
