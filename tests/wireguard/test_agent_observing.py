@@ -59,8 +59,18 @@ def test_rates_are_bytes_a_second_between_two_looks_and_a_tunnels_own_talk_is_si
 
 def test_a_peer_of_which_there_is_no_news_at_all_has_no_rate_any_more(observations):
     peer = want_peer(2)
+    assert write(observations, peer, rx=1000).rate_rx == 100
+    same = seen(peer_seen(peer, rx=90_000))  # of a line that has not changed the reader of dumps gives the same object
+    for rate in (8900, 0, 0):
+        observations.write(same, {peer.public_key: peer.id}, AT, 10.0)
+        assert PeerStatus.objects.get(peer=peer).rate_rx == rate
+
+
+def test_what_was_read_anew_and_says_the_same_is_no_news_either(observations):
+    peer = want_peer(2)
     for rx, rate in [(1000, 100), (90_000, 8900), (90_000, 0)]:
         assert write(observations, peer, rx=rx).rate_rx == rate
+    assert observations.write(seen(peer_seen(peer, rx=90_000)), {peer.public_key: peer.id}, AT, 10.0) == 0
 
 
 def test_a_peer_that_only_talks_to_keep_alive_is_written_once_in_three_looks(observations):
