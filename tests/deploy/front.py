@@ -118,7 +118,12 @@ class Front:
             return b"".join(parts)
 
     def logs(self) -> str:
-        return "".join(file.read_text() for file in (self.home / "logs").iterdir())
+        """What nginx and the hub have written by now; each writes of a request when its answer has gone, so later."""
+        files = [*(self.home / "logs").iterdir(), self.hub.home / "log"]
+        return "".join(file.read_text() for file in files)
+
+    def requests_logged(self) -> int:
+        return len((self.home / "logs/wireguard-hub-access.log").read_text().splitlines())
 
 
 def listens(port: int) -> bool:
