@@ -84,7 +84,11 @@ class AdvisoryLock:
         return False
 
     def release(self) -> None:
+        """Gives the lock back, if it is held; whoever asks next gets it."""
         if self._connection is not None:
+            # Said aloud: the server notices only later that a connection has ended.
+            with suppress(psycopg.Error):
+                self._connection.execute("SELECT pg_advisory_unlock_all()")
             self._connection.close()
             self._connection = None
 

@@ -164,7 +164,7 @@ def test_a_repair_by_one_that_has_lost_its_term_is_neither_counted_nor_recorded(
 
 def test_a_long_change_is_covered_by_a_longer_lease(new_hub, boot):
     lease = Lease(holder="one 1 x", clock=boot)
-    lease.acquire()
+    assert lease.acquire() == ""
     lease.check(100)
     standby = Lease(holder="two 2 y", clock=boot)
     assert standby.acquire() == "one 1 x"
@@ -198,6 +198,19 @@ def test_who_takes_over_ends_the_stalled_ones_connection_and_so_its_lock(first, 
     let_stand_still(second, boot, LEASE_SECONDS)
     assert second._lease.is_held
     assert not first._lease._lock._answers(first._lease._lock._connection)
+
+
+@on_postgres
+def test_a_lock_given_back_is_free_at_once_not_when_the_server_sees_the_connection_end():
+    from wireguard.postgres import _LOCK, AdvisoryLock  # psycopg is there on PostgreSQL alone
+
+    for _ in range(50):
+        lock = AdvisoryLock()
+        assert lock.take()
+        lock.release()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s, %s), pg_advisory_unlock_all()", _LOCK)
+            assert cursor.fetchone()[0]
 
 
 @on_postgres
