@@ -202,6 +202,8 @@ class Agent:
             return f"stands by: {self._waits_for} is in charge"
         if problem := self._state().problem:
             return problem
+        if self._is_held:
+            return "on hold after a restore"
         return f"{self._brought_up.name} is up" if self._brought_up else "in charge, without an interface so far"
 
     def _pause(self) -> float:

@@ -64,6 +64,14 @@ def test_what_was_known_of_the_peers_before_the_restore_is_forgotten(make_agent,
     assert live(backend) == wanted() == {key: ("10.0.1.2/32",)}
 
 
+def test_the_service_manager_shows_that_it_holds(held):
+    agent, _, _ = held
+    assert agent._condition() == "on hold after a restore"
+    release()
+    agent.turn()
+    assert agent._condition() == "wg0 is up"
+
+
 def test_neither_cuts_nor_revives(held, backend, ticks):
     agent, stays, _ = held
     before = live(backend)
