@@ -344,10 +344,7 @@ def _schema_of(refusal: type[HubError]) -> Schema:
         "error": field("What was refused, as a sentence.", refusal.sentence, type="string"),
         "code": field("The same for programs.", refusal.code, type="string", enum=[refusal.code]),
         "recoveryHint": field("What to do now.", refusal.recovery_hint, type="string"),
-        **{
-            name: {part: value for part, value in told.items() if part != "x-sometimes"}
-            for name, told in details.items()
-        },
+        **details,
     }
     return {"type": "object", "properties": properties, "required": ["error", "code", "recoveryHint", *always]}
 
