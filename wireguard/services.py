@@ -137,7 +137,7 @@ def update_hub(*, by: Caller, now: datetime, **written: Any) -> HubConfig:
     values = checked_values(**written)
     with transaction.atomic():
         hub = lock_hub()
-        columns = {_COLUMNS[name]: value for name, value in values.items()}
+        columns = {COLUMNS[name]: value for name, value in values.items()}
         changed = {name: value for name, value in columns.items() if str(getattr(hub, name)) != str(value)}
         if changed.keys() & _NETWORKS:
             _move_to_networks(hub, changed.get("network_cidr", hub.network), changed.get("network_cidr6", hub.network6))
@@ -157,8 +157,8 @@ def update_hub(*, by: Caller, now: datetime, **written: Any) -> HubConfig:
     return hub
 
 
-# Where each value is kept, by its name on the wire.
-_COLUMNS = {
+# Where each value is kept, and what `initialize_hub` calls it, by its name on the wire.
+COLUMNS = {
     "networkCIDR": "network_cidr",
     "networkCIDR6": "network_cidr6",
     "endpoint": "endpoint",
