@@ -25,7 +25,7 @@ from wireguard.observations import Observations
 from wireguard.repairs import Pace
 from wireguard.report import Report
 from wireguard.sealing import SealingError
-from wireguard.services import wanted_firewall, wanted_interface
+from wireguard.wanted import wanted_firewall, wanted_interface
 
 LOOK_SECONDS = 10.0
 # After a newcomer: somebody is watching the dashboard for its first handshake.
