@@ -187,8 +187,8 @@ class Keeper:
             self._pace.note(Drift(Kind.INTERFACE_GONE), self._monotonic())
 
     def _bring_up(self, wanted: WantedInterface, hub: HubConfig) -> None:
-        is_there = self._service.is_there(wanted.name)
-        if is_there:
+        was_there = self._service.is_there(wanted.name)
+        if was_there:
             self._refuse_foreign(wanted)
         else:
             self._refuse_too_soon(wanted)
@@ -196,17 +196,8 @@ class Keeper:
         live = self._live_peers()
         if _is_on_hold():
             return  # since just now, and then the peers just read are those of the backup
-        # What an agent before us had applied: whatever differs from that was somebody else.
-        applied = self._report.row.applied_generation if self._is_first_start else self._applied
         repair = self._service.bring_up(wanted, live.peers, wanted_firewall(hub))
-        if Drift(Kind.INTERFACE_GONE) in repair.done:
-            self._report.row.interface_up_since = timezone.now()
-            if not self._is_first_start:
-                self._pace.note(Drift(Kind.INTERFACE_GONE), self._monotonic())
-        if not self._is_held and (not self._is_first_start or (is_there and self._report.row.synced_at)):
-            # Of the interface's own settings nobody can tell here whether the configuration was changed.
-            is_drift = [drift for drift in repair.done if drift.public_key or drift.kind is Kind.INTERFACE_GONE]
-            self._report.record_repairs(wanted.name, proven(is_drift, live, applied))
+        self._note_bring_up(wanted, repair, live, was_there=was_there)
         if repair.failure:
             raise repair.failure
         self._brought_up, self._applied = wanted, hub.generation
@@ -214,6 +205,21 @@ class Keeper:
             self._look = None  # it saw what was before the release
         self._is_first_start = self._is_held = False
         log.info("%s is up with %d peers, generation %d", wanted.name, len(live.peers), hub.generation)
+
+    def _note_bring_up(self, wanted: WantedInterface, repair: Repair, live: Live, *, was_there: bool) -> None:
+        """What was put right in bringing it up counts as drift only where an agent had it right before."""
+        if Drift(Kind.INTERFACE_GONE) in repair.done:
+            self._report.row.interface_up_since = timezone.now()
+            if not self._is_first_start:
+                self._pace.note(Drift(Kind.INTERFACE_GONE), self._monotonic())
+        was_right = not self._is_first_start or (was_there and self._report.row.synced_at is not None)
+        if self._is_held or not was_right:
+            return
+        # What an agent before us had applied: whatever differs from that was somebody else.
+        applied = self._report.row.applied_generation if self._is_first_start else self._applied
+        # Of the interface's own settings nobody can tell here whether the configuration was changed.
+        is_drift = [drift for drift in repair.done if drift.public_key or drift.kind is Kind.INTERFACE_GONE]
+        self._report.record_repairs(wanted.name, proven(is_drift, live, applied))
 
     def _refuse_foreign(self, wanted: WantedInterface) -> None:
         """An interface with somebody else's key, found at the very first start, is not ours to take over."""
