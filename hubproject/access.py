@@ -12,7 +12,7 @@ from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import OperationalError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -148,15 +148,18 @@ def create_api_key(*, name: str, role: Role, by: Caller, now: datetime, expires_
     if ApiKey.objects.filter(name=name, revoked_at=None).exists():
         raise ApiKeyNameInUse
     secret = KEY_START + secrets.token_urlsafe(32)
-    key = ApiKey.objects.create(
-        name=name,
-        prefix=secret[: len(KEY_START) + 6],
-        key_hash=_hash(secret),
-        role=role,
-        created_by=by.actor,
-        created_at=now,
-        expires_at=now + timedelta(days=expires_in_days) if expires_in_days else None,
-    )
+    try:
+        key = ApiKey.objects.create(
+            name=name,
+            prefix=secret[: len(KEY_START) + 6],
+            key_hash=_hash(secret),
+            role=role,
+            created_by=by.actor,
+            created_at=now,
+            expires_at=now + timedelta(days=expires_in_days) if expires_in_days else None,
+        )
+    except IntegrityError:  # somebody else's, since we looked
+        raise ApiKeyNameInUse from None
     audit.record("api_key.created", by=by, about=name, now=now, role=role.value, prefix=key.prefix)
     return secret
 

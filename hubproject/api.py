@@ -267,7 +267,7 @@ def _error_page(request: HttpRequest, refusal: HubError) -> HttpResponse:
         # Without the request: whatever else a page knows of it comes from the database, which may be what failed.
         page = render_to_string("error.html", {"refusal": refusal, **about_hub()})
         return HttpResponse(page, status=refusal.status, headers=refusal.headers)
-    text = f"{refusal.sentence} {refusal.recovery_hint}\n"
+    text = f"{refusal.line()}\n"
     return HttpResponse(text, status=refusal.status, headers=refusal.headers, content_type="text/plain; charset=utf-8")
 
 

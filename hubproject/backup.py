@@ -22,8 +22,8 @@ from hubproject.models import AuditHead
 from spokes.models import Spoke
 from wireguard.export import wg_quick_file
 from wireguard.models import HubConfig
+from wireguard.sealed_key import sealing_private_half
 from wireguard.sealing import SealingError
-from wireguard.services import sealing_private_half
 
 _OUR_NAME = re.compile(r"wireguard-hub-(\d{8}T\d{6}Z)\.tar\.gpg", re.ASCII)
 _TIME = "%Y%m%dT%H%M%SZ"

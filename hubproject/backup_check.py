@@ -15,8 +15,8 @@ from hubproject.backup_programs import BackupError
 from hubproject.models import AuditHead
 from wireguard.keys import public_key_of
 from wireguard.models import HubConfig
+from wireguard.sealed_key import PRIVATE_KEY_CONTEXT
 from wireguard.sealing import SealingError, unseal
-from wireguard.services import PRIVATE_KEY_CONTEXT
 
 
 def check(archive: Archive) -> str:

@@ -16,7 +16,7 @@ from rest_framework.viewsets import ViewSet, ViewSetMixin
 from hubproject.access import RoleRequired
 from hubproject.api import JSONAlways, QueryParameters
 from hubproject.models import Role
-from hubproject.schema import document
+from hubproject.openapi import document
 
 
 class RefusesInJSON(APIView):

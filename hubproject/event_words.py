@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubproject.models import AuditEvent
+from wireguard.drift import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ def words_of(event: AuditEvent) -> EventWords:
     """The words of one event. One that has none is shown by its name, never left out."""
     fact, detail, mark = WORDS.get(event.event, (_name_in_words(event.event) + ": {name}", "", _PLAIN))
     told = _as_texts(event.details) | {"name": _name_of(event.object)}
+    told["found"] = _FOUND.get(told.get("kind", ""), "")
     return EventWords(
         fact=fact.format(**told),
         detail=_filled(detail, told),
@@ -51,7 +53,7 @@ WORDS: dict[str, tuple[str, str, tuple[str, str]]] = {
     "cluster.found": ("Cluster {name} seen for the first time", "", _PLAIN),
     "cluster.changed": ("Cluster {name} described anew", "", _PLAIN),
     "cluster.deleted": ("Cluster {name} forgotten", "", _OVER),
-    "drift.repaired": ("{name} repaired", "{putCount} peers put back, {removedCount} taken off", _ODD),
+    "drift.repaired": ("{name} repaired", "{found}", _ODD),
     "hub.initialized": ("The hub was set up", "{network}, {endpoint}", _GOOD),
     "hub.changed": ("Hub settings changed", "{changed}", _PLAIN),
     "hub.held": ("The hub is on hold", "After a restore", _ODD),
@@ -77,6 +79,10 @@ WORDS: dict[str, tuple[str, str, tuple[str, str]]] = {
     "api_key.revoked": ("API key {name} revoked", "", _OVER),
     "setup_code.made": ("A setup code was made", "", _PLAIN),
 }
+
+
+# What a repair ended, by its kind.
+_FOUND = {kind.value: kind.sentence for kind in Kind}
 
 
 def _filled(template: str, told: dict[str, str]) -> str:

@@ -106,7 +106,7 @@ class ChangedUser(forms.ModelForm):  # type: ignore[type-arg]
         cleaned = super().clean() or {}
         stays_admin = cleaned.get("role") == Role.ADMIN and cleaned.get("is_active")
         if not stays_admin and is_last_admin(self.instance):
-            raise forms.ValidationError(f"{LastAdmin.sentence} {LastAdmin.recovery_hint}")
+            raise forms.ValidationError(LastAdmin().line())
         _check_password(self, self.instance, cleaned.get("new_password"), field="new_password")
         return cleaned
 

@@ -209,11 +209,11 @@ def _banners(hub: HubConfig, agent: AgentState, now: datetime) -> Iterator[Banne
         meaning = "The agent lists differences and neither cuts nor revives a peer until an admin releases it."
         where = reverse("admin:wireguard_hubconfig_changelist")
         yield Banner("warn", "triangle", "The hub is on hold after a restore.", meaning, url=where, link="See them")
-    elif agent.problem:
-        yield Banner("warn", "triangle", "The agent reports a problem.", agent.problem)
     elif not agent.is_managing:
         meaning = "It lacks the privilege to change the interface, so nothing is applied."
         yield Banner("warn", "triangle", "The agent may only watch.", meaning)
+    elif agent.problem:
+        yield Banner("warn", "triangle", "The agent reports a problem.", agent.problem)
 
 
 def _silence(alive_at: datetime, now: datetime) -> Banner:

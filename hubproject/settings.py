@@ -290,7 +290,7 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "hubproject.api.answer_exception",
-    "DEFAULT_SCHEMA_CLASS": "hubproject.schema.CallSchema",
+    "DEFAULT_SCHEMA_CLASS": "hubproject.openapi.CallSchema",
 }
 
 SPECTACULAR_SETTINGS = {
@@ -312,7 +312,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "Operations", "description": "Health and documentation."},
     ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": ["hubproject.schema.name_parameters"],
+    "POSTPROCESSING_HOOKS": ["hubproject.openapi.name_parameters"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},

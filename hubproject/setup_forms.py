@@ -8,7 +8,7 @@ from django import forms
 
 from hubproject.errors import HubError, InvalidFields
 from hubproject.forms import TwicePassword
-from wireguard.forms import WIRE_NAMES, Listed
+from wireguard.forms import SPOKE_TO_SPOKE, WIRE_NAMES, Listed
 
 USUAL_DNS = ["1.1.1.1", "8.8.8.8"]
 
@@ -34,14 +34,7 @@ class NewHub(forms.Form):
     )
     network_cidr6 = forms.CharField(max_length=43, required=False)
     dns = Listed(required=False)
-    spoke_to_spoke = forms.ChoiceField(
-        choices=[
-            ("isolated", "Isolated|Machines reach the hub only"),
-            ("cluster", "Cluster|Confirmed nodes of one Proxmox cluster reach each other"),
-            ("open", "Open|Every machine reaches every other"),
-        ],
-        widget=forms.RadioSelect,
-    )
+    spoke_to_spoke = forms.ChoiceField(choices=SPOKE_TO_SPOKE, widget=forms.RadioSelect)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

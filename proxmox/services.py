@@ -35,16 +35,19 @@ def join_cluster(
 
 
 def _by_fingerprint(name: str, fingerprint: str) -> Cluster | None:
-    same_name_unproven = Cluster.objects.filter(cluster_name=name, fingerprint=None)
-    return Cluster.objects.filter(fingerprint=fingerprint).first() or same_name_unproven.first()
+    # Locked until it is written: an operator may be describing it at this moment.
+    clusters = Cluster.objects.select_for_update()
+    same_name_unproven = clusters.filter(cluster_name=name, fingerprint=None)
+    return clusters.filter(fingerprint=fingerprint).first() or same_name_unproven.first()
 
 
 def _by_name(name: str) -> Cluster | None:
     """The only cluster of that name; of several, the one that nobody has proven to be another."""
-    candidates = list(Cluster.objects.filter(cluster_name=name)[:2])
+    clusters = Cluster.objects.select_for_update().filter(cluster_name=name)  # likewise
+    candidates = list(clusters[:2])
     if len(candidates) == 1:
         return candidates[0]
-    return Cluster.objects.filter(cluster_name=name, fingerprint=None).first()
+    return clusters.filter(fingerprint=None).first()
 
 
 def get_cluster(cluster_id: UUID, *, now: datetime) -> Cluster:

@@ -109,7 +109,7 @@ class ClusterAdmin(ReadOnlyAdmin):
             messages.warning(request, "That cluster is forgotten already.")
             return redirect(LIST)
         except HubError as refusal:
-            messages.error(request, f"{refusal.sentence} {refusal.recovery_hint}")
+            messages.error(request, refusal.line())
             return _to_cluster(request, cluster_id)
         site = self.admin_site.each_context(request)
         context = {**site, "title": f"Forget {cluster.cluster_name}?", "cluster": cluster}

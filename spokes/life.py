@@ -37,6 +37,11 @@ def _ids_in(event: AuditEvent) -> set[str]:
 
 
 def _repairs(spoke: Spoke) -> Iterable[AuditEvent]:
-    key = spoke.peer.public_key
+    """They name a live peer by its spoke, any other by its key; a removed spoke's name may be another's by now."""
     repairs = AuditEvent.objects.filter(event="drift.repaired", at__gte=spoke.registered_at).order_by("-id")[:_REPAIRS]
-    return [event for event in repairs if key in [*event.details.get("put", ()), *event.details.get("removed", ())]]
+    return [event for event in repairs if _called_then(spoke, event) in event.details.get("peers", ())]
+
+
+def _called_then(spoke: Spoke, repair: AuditEvent) -> str:
+    was_live = spoke.removed_at is None or repair.at <= spoke.removed_at
+    return spoke.name if was_live else spoke.peer.public_key

@@ -22,6 +22,7 @@ from hubproject.schema import (
     field,
     path_id,
 )
+from proxmox.schema import CLUSTER_ID, EXAMPLE_CLUSTER
 from spokes.errors import PublicKeyInUse, SpokeNotFound
 from spokes.filters import ORDERING_NAMES
 from spokes.serializers import ListParameters, RegisterSpoke, SpokeOut, SpokePage
@@ -29,10 +30,8 @@ from spokes.views import SpokeViewSet
 from tokens.errors import InvalidTokenFormat, TokenAlreadyUsed, TokenExpired, TokenNotFound, TokenRevoked
 from wireguard.errors import HubNotInitialized, InvalidPublicKey
 
-EXAMPLE_CLUSTER = "5d3c1e0a-2b4f-4f0e-9a61-7c2d9f8b1e55"
 EXAMPLE_FINGERPRINT = "3f" * 32
 SPOKE_ID = path_id("spoke_id", "The spoke's id.", EXAMPLE_ID)
-CLUSTER_ID = path_id("cluster_id", "The cluster's id.", EXAMPLE_CLUSTER)
 
 
 class HubOfSpoke(serializers.Serializer[Any]):

@@ -232,7 +232,9 @@ def _remove_batch(spoke_ids: Sequence[UUID], *, by: Caller, now: datetime) -> in
         )
         for spoke in spokes:
             release_lease(spoke.token, now=now)
-            _record("spoke.removed", spoke, by, now, address=spoke.token.address)
+        audit.record_all(
+            *(_happening("spoke.removed", spoke, by, now, address=spoke.token.address) for spoke in spokes)
+        )
     return generation
 
 

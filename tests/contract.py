@@ -14,7 +14,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase
 from jsonschema import Draft4Validator, FormatChecker
 
-from hubproject.schema import document, wire_path
+from hubproject.openapi import document, wire_path
 
 METHODS = {"get", "post", "put", "delete"}
 SHAPE_OF_REFUSALS = {"error", "code", "recoveryHint"}

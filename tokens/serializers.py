@@ -6,10 +6,9 @@ from typing import Any
 from rest_framework import serializers
 
 from hubproject.api import PageOut, PageParameters, QueryParameters, StrictSerializer
+from tokens import scripts
 from tokens.models import InstallationToken, State
 from tokens.services import IssuedToken
-
-PLATFORM_CHOICES = ["linux", "macos", "windows", "proxmox"]
 
 
 class IssueToken(StrictSerializer):
@@ -18,7 +17,7 @@ class IssueToken(StrictSerializer):
     spokeName = serializers.CharField(trim_whitespace=False)
     customIP = serializers.CharField(required=False)
     expiresInHours = serializers.IntegerField(required=False)
-    platform = serializers.ChoiceField(PLATFORM_CHOICES, required=False)
+    platform = serializers.ChoiceField(scripts.PLATFORMS, required=False)
 
 
 class UninstallParameters(QueryParameters):

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -36,6 +36,8 @@ from tokens.models import InstallationToken, State
 from tokens.pool import Pool
 from wireguard.models import HubConfig
 from wireguard.services import lock_hub
+
+PURGED_AT_ONCE = 500
 
 _TOKEN_FORMAT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _NAME_FORMAT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
@@ -376,22 +378,32 @@ def purge_tokens(*, by: Caller, now: datetime) -> tuple[int, int]:
     """Records lapsed tokens as expired and deletes unredeemed ones after TOKEN_RETENTION_DAYS; returns both counts."""
     if not HubConfig.objects.exists():
         return 0, 0
-    expired = 0
-    while batch := _expire_batch(by, now):
-        expired += batch
-    old = InstallationToken.objects.filter(
-        state__in=[State.EXPIRED, State.REVOKED],
-        ended_at__lte=now - timedelta(days=settings.TOKEN_RETENTION_DAYS),
-    )
-    with transaction.atomic():
-        lock_hub()
-        deleted, _ = old.delete()
-        if deleted:
-            audit.record("tokens.purged", by=by, about="tokens", now=now, deleted=deleted)
-    return expired, deleted
+    return _all_batches(_expire_batch, by, now), _all_batches(_delete_batch, by, now)
+
+
+def _all_batches(act: Callable[[Caller, datetime], int], by: Caller, now: datetime) -> int:
+    """A batch a transaction, so that nobody else waits long for the hub's lock; how many tokens there were in all."""
+    total = 0
+    while batch := act(by, now):
+        total += batch
+    return total
 
 
 def _expire_batch(by: Caller, now: datetime) -> int:
     with transaction.atomic():
         lock_hub()
         return expire_lapsed(InstallationToken.objects.order_by("expires_at"), now, by=by)
+
+
+def _delete_batch(by: Caller, now: datetime) -> int:
+    ended = InstallationToken.objects.filter(
+        state__in=[State.EXPIRED, State.REVOKED],
+        ended_at__lte=now - timedelta(days=settings.TOKEN_RETENTION_DAYS),
+    )
+    with transaction.atomic():
+        lock_hub()
+        ids = list(ended.order_by("ended_at").values_list("pk", flat=True)[:PURGED_AT_ONCE])
+        deleted, _ = InstallationToken.objects.filter(pk__in=ids).delete()
+        if deleted:
+            audit.record("tokens.purged", by=by, about="tokens", now=now, deleted=deleted)
+    return deleted

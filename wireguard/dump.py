@@ -49,7 +49,7 @@ def parse_dump(text: str) -> SeenInterface:
 
 
 class DumpReader:
-    """Reads dump after dump: a line that stood in the one before is not taken apart again."""
+    """Reads dump after dump: a line that stood in the one before is not taken apart again. Two threads may do so."""
 
     def __init__(self) -> None:
         self._known: dict[str, SeenPeer] = {}
@@ -77,9 +77,10 @@ class DumpReader:
         peers = {peer.public_key: peer for peer in found if peer}
         if len(peers) < len(lines):
             raise DumpError(f"Line {_first_repeated(found) + 2} of the dump repeats a peer.")
-        self._known = dict(zip(lines, peers.values(), strict=True))
+        readable = dict(zip(lines, peers.values(), strict=True))
         for line in secret_lines:  # a preshared key is not kept
-            del self._known[line]
+            del readable[line]
+        self._known = readable
         return peers
 
 

@@ -2,7 +2,8 @@
 
 from wireguard.configtext import WantedPeer, wg_quick_text
 from wireguard.models import Peer
-from wireguard.services import get_hub, wanted_interface
+from wireguard.services import get_hub
+from wireguard.wanted import wanted_interface
 
 
 def wg_quick_file() -> str:

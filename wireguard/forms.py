@@ -6,30 +6,27 @@ from django import forms
 
 from hubproject.errors import HubError, InvalidFields
 from wireguard.errors import NetworkInUse
+from wireguard.firewall import CLUSTER, ISOLATED, OPEN
 from wireguard.models import HubConfig
+from wireguard.services import COLUMNS
 
 # The names of the fields on the wire, by which the verb takes them and names what is wrong.
-WIRE_NAMES = {
-    "endpoint": "endpoint",
-    "listen_port": "listenPort",
-    "spoke_to_spoke": "spokeToSpoke",
-    "dns": "dns",
-    "dns_domains": "dnsDomains",
-    "network_cidr": "networkCIDR",
-    "network_cidr6": "networkCIDR6",
-    "mtu": "mtu",
-    "persistent_keepalive": "persistentKeepalive",
-}
+WIRE_NAMES = {column: name for name, column in COLUMNS.items()}
 NETWORKS = ("network_cidr", "network_cidr6")
+SPOKE_TO_SPOKE = [
+    (ISOLATED, "Isolated|Machines reach the hub only"),
+    (CLUSTER, "Cluster|Confirmed nodes of one Proxmox cluster reach each other"),
+    (OPEN, "Open|Every machine reaches every other"),
+]
 
 
 class Listed(forms.Field):
     """Values with commas or spaces between them."""
 
+    widget = forms.TextInput
+
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list) else value
-
-    widget = forms.TextInput
 
     def to_python(self, value: Any) -> list[str]:
         return value if isinstance(value, list) else str(value or "").replace(",", " ").split()
@@ -43,14 +40,7 @@ class HubSettings(forms.Form):
 
     endpoint = forms.CharField(max_length=261)
     listen_port = forms.IntegerField()
-    spoke_to_spoke = forms.ChoiceField(
-        choices=[
-            ("isolated", "Isolated|Machines reach the hub only"),
-            ("cluster", "Cluster|Confirmed nodes of one Proxmox cluster reach each other"),
-            ("open", "Open|Every machine reaches every other"),
-        ],
-        widget=forms.RadioSelect,
-    )
+    spoke_to_spoke = forms.ChoiceField(choices=SPOKE_TO_SPOKE, widget=forms.RadioSelect)
     dns = Listed(required=False)
     dns_domains = Listed(required=False)
     network_cidr = forms.CharField(max_length=43)

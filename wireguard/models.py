@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from hubproject.statements import find
 
-# An agent that has not been heard of for this long is down. It writes every 5 s.
+# An agent that has not been heard of for this long is down. It writes every 3 s.
 AGENT_SILENCE = timedelta(seconds=20)
 
 

@@ -1,24 +1,19 @@
 """The verbs of the hub itself: initialise, change what is wanted, hold."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from hubproject import audit
 from hubproject.audit import Caller
 from hubproject.errors import InvalidFields
-from hubproject.secret_files import create_private_file
 from hubproject.statements import find, insert
-from wireguard.configtext import WantedInterface, check_interface_name
-from wireguard.errors import HubAlreadyInitialized, HubNotInitialized, NetworkInUse, SealingKeyUnusable
-from wireguard.firewall import CLUSTER, ISOLATED, MODES, WantedFirewall, parse_services
+from wireguard.configtext import check_interface_name
+from wireguard.errors import HubAlreadyInitialized, HubNotInitialized, NetworkInUse
+from wireguard.firewall import ISOLATED, MODES
 from wireguard.hub_values import (
     in_range,
     one_of,
@@ -31,10 +26,8 @@ from wireguard.hub_values import (
 )
 from wireguard.keys import generate_private_key, public_key_of
 from wireguard.models import AgentState, HubConfig, Peer
-from wireguard.sealing import SealingError, generate_sealing_key, seal, sealing_public_half, unseal
+from wireguard.sealed_key import sealed_private_key
 
-# What the sealed key is bound to: a ciphertext moved to another row or column does not open.
-PRIVATE_KEY_CONTEXT = "hub_config/1/private_key"
 GENERATION_CHANNEL = "hub_generation"
 # PostgreSQL delivers the note at commit and drops it on rollback; on SQLite the agent watches the file.
 _NOTE = f"pg_notify('{GENERATION_CHANNEL}', '')"
@@ -137,7 +130,7 @@ def update_hub(*, by: Caller, now: datetime, **written: Any) -> HubConfig:
     values = checked_values(**written)
     with transaction.atomic():
         hub = lock_hub()
-        columns = {_COLUMNS[name]: value for name, value in values.items()}
+        columns = {COLUMNS[name]: value for name, value in values.items()}
         changed = {name: value for name, value in columns.items() if str(getattr(hub, name)) != str(value)}
         if changed.keys() & _NETWORKS:
             _move_to_networks(hub, changed.get("network_cidr", hub.network), changed.get("network_cidr6", hub.network6))
@@ -157,8 +150,8 @@ def update_hub(*, by: Caller, now: datetime, **written: Any) -> HubConfig:
     return hub
 
 
-# Where each value is kept, by its name on the wire.
-_COLUMNS = {
+# Where each value is kept, and what `initialize_hub` calls it, by its name on the wire.
+COLUMNS = {
     "networkCIDR": "network_cidr",
     "networkCIDR6": "network_cidr6",
     "endpoint": "endpoint",
@@ -197,7 +190,7 @@ def _create_hub(values: dict[str, Any], now: datetime) -> HubConfig:
         interface_address6=_hubs_address(network6) if network6 else None,
         listen_port=values["listenPort"],
         public_key=public_key_of(private_key),
-        sealed_private_key=seal(private_key, public_half=_sealing_public_half(), context=PRIVATE_KEY_CONTEXT),
+        sealed_private_key=sealed_private_key(private_key),
         network_cidr=str(network),
         network_cidr6=str(network6) if network6 else None,
         dns=values["dns"],
@@ -209,36 +202,6 @@ def _create_hub(values: dict[str, Any], now: datetime) -> HubConfig:
         created_at=now,
         updated_at=now,
     )
-
-
-def _sealing_public_half() -> str:
-    """The half that seals. Made here, with its private half, only when neither was ever made: before the first hub."""
-    public_file: Path = settings.HUB_DATA_DIR / "sealing.pub"
-    if not public_file.exists():
-        if not sealing_private_half():
-            create_private_file(settings.HUB_DATA_DIR / "sealing.key", generate_sealing_key() + "\n")
-        create_private_file(public_file, _public_half_of(sealing_private_half()) + "\n")
-    public_half = public_file.read_text().strip()
-    private_half = sealing_private_half()
-    # What is sealed with one key cannot be opened with another; better to say so before there is a hub.
-    if private_half and _public_half_of(private_half) != public_half:
-        raise SealingKeyUnusable("The sealing key at hand does not belong to sealing.pub.")
-    return public_half
-
-
-def _public_half_of(private_half: str) -> str:
-    try:
-        return sealing_public_half(private_half)
-    except SealingError as problem:
-        raise SealingKeyUnusable(str(problem)) from None
-
-
-def sealing_private_half() -> str:
-    """The agent's half, from HUB_SEALING_KEY or the data directory; empty when this process has none."""
-    private_file: Path = settings.HUB_DATA_DIR / "sealing.key"
-    if settings.HUB_SEALING_KEY:
-        return str(settings.HUB_SEALING_KEY)
-    return private_file.read_text().strip() if private_file.exists() else ""
 
 
 def get_hub() -> HubConfig:
@@ -319,52 +282,3 @@ def release_hold(*, by: Caller, now: datetime) -> bool:
         audit.record("hub.released", by=by, about="hub", now=now)
         _notify_agent()
     return True
-
-
-# --- The agent's view ---------------------------------------------------------------------------------------------
-
-
-def wanted_interface(hub: HubConfig) -> WantedInterface:
-    """The hub's [Interface], its private key opened. Raises SealingError when the sealing key is wrong or missing."""
-    private_half = sealing_private_half()
-    if not private_half:
-        raise SealingError(
-            f"The sealing key is missing: no HUB_SEALING_KEY, no {settings.HUB_DATA_DIR / 'sealing.key'}. "
-            "Without it the hub's private key cannot be opened; restore it from a backup."
-        )
-    return WantedInterface(
-        name=hub.interface_name,
-        private_key=_opened(hub.sealed_private_key, private_half),
-        listen_port=hub.listen_port,
-        addresses=hub.addresses,
-        mtu=hub.mtu,
-    )
-
-
-@lru_cache(maxsize=1)  # the agent asks with every turn, and opening costs it more than any query
-def _opened(sealed_private_key: str, private_half: str) -> str:
-    return unseal(sealed_private_key, private_half=private_half, context=PRIVATE_KEY_CONTEXT)
-
-
-def wanted_firewall(hub: HubConfig) -> WantedFirewall:
-    """What may pass at the hub's interface."""
-    groups: dict[int, list[str]] = defaultdict(list)
-    if hub.spoke_to_spoke == CLUSTER:
-        members = Peer.objects.filter(live_key__isnull=False, forwarding_group__isnull=False).order_by("id")
-        rows: Iterable[Any] = members.values_list("forwarding_group", "allowed_ips")
-        for group, allowed_ips in rows:
-            groups[group] += allowed_ips.split(",")
-    return WantedFirewall(
-        interface=hub.interface_name,
-        addresses=hub.addresses,
-        mode=hub.spoke_to_spoke,
-        services=_services_for_spokes(hub),
-        groups=groups,
-    )
-
-
-def _services_for_spokes(hub: HubConfig) -> tuple[str, ...]:
-    """What the operator named, and DNS where spokes are told that the hub itself is their server."""
-    own = {address.partition("/")[0] for address in hub.addresses}
-    dns = "tcp/53 udp/53" if own.intersection(hub.dns) else ""
-    return parse_services(f"{settings.HUB_SPOKE_SERVICES} {dns}")

@@ -9,10 +9,9 @@ from hubproject.access import ANYONE, role_of, setup_code_matches
 from hubproject.api import body_of, caller, now, page_of, without_unchanged
 from hubproject.errors import NotAuthenticated, PermissionRefused
 from hubproject.models import Role
-from wireguard.firewall import ISOLATED
 from wireguard.models import AgentState, Peer
 from wireguard.serializers import HubConfigOut, HubStatusOut, InitializeHub, StatusParameters, UpdateHub
-from wireguard.services import get_hub, initialize_hub, release_hold, update_hub
+from wireguard.services import COLUMNS, get_hub, initialize_hub, release_hold, update_hub
 
 
 class HubViewSet(ViewSet):
@@ -31,19 +30,8 @@ class HubViewSet(ViewSet):
         """Makes the hub's keys and configuration, once."""
         actor = _initializer(request)
         values = InitializeHub(data=body_of(request)).values()
-        hub = initialize_hub(
-            network_cidr=values["networkCIDR"],
-            endpoint=values["endpoint"],
-            listen_port=values.get("listenPort", 51820),
-            dns=values.get("dns", []),
-            dns_domains=values.get("dnsDomains", []),
-            mtu=values.get("mtu", 1420),
-            persistent_keepalive=values.get("persistentKeepalive", 25),
-            network_cidr6=values.get("networkCIDR6"),
-            spoke_to_spoke=values.get("spokeToSpoke", ISOLATED),
-            by=caller(request, actor),
-            now=now(),
-        )
+        given = {COLUMNS[name]: value for name, value in values.items()}
+        hub = initialize_hub(**given, by=caller(request, actor), now=now())
         return Response({"success": True, "hubConfig": HubConfigOut(hub).data}, status=201)
 
     def config(self, request: Request) -> Response:

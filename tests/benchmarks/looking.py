@@ -22,17 +22,17 @@ class Looker:
     def bring_up(self) -> str:
         self.agent.turn()
         self._finish()
-        return self.agent._state().problem
+        return self.agent._keeper.problem
 
     def look(self) -> str:
-        self.agent._next_look = 0.0
+        self.agent._keeper._next_look = 0.0
         self.agent.turn()
         self._finish()
-        return self.agent._state().problem
+        return self.agent._keeper.problem
 
     def _finish(self) -> None:
-        while self.agent._look is not None:
-            self.agent._look.exception()
+        while self.agent._keeper.is_looking:
+            self.agent._keeper.wait_for_look()
             self.agent.turn()
 
     def bare(self, command: list[str]) -> float:
@@ -48,10 +48,9 @@ class Looker:
         import time
 
         profile = cProfile.Profile(time.process_time)
-        self.agent._next_look = 0.0
+        self.agent._keeper._next_look = 0.0
         profile.runcall(self.agent.turn)
-        assert self.agent._look is not None
-        self.agent._look.exception()
+        self.agent._keeper.wait_for_look()
         profile.runcall(self.agent.turn)
         profile.dump_stats(path)
 

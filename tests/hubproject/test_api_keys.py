@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
@@ -126,6 +127,14 @@ def test_the_database_itself_keeps_a_live_name_unique(db):
     with pytest.raises(IntegrityError), transaction.atomic():
         ApiKey.objects.create(key_hash="0" * 64, **fields)
     ApiKey.objects.create(key_hash="0" * 64, revoked_at=NOW, **fields)
+
+
+def test_of_two_that_ask_for_a_name_at_once_one_is_refused_in_the_same_words(db, monkeypatch):
+    make("ci")
+    monkeypatch.setattr(QuerySet, "exists", lambda _: False)  # as it was when this one looked
+    with pytest.raises(ApiKeyNameInUse):
+        make("ci")
+    assert ApiKey.objects.count() == 1
 
 
 def test_a_key_that_could_not_be_recorded_does_not_exist(db, monkeypatch):

@@ -28,7 +28,7 @@ from tests.backups import PASSPHRASE, back_up, opened_backup, rewritten
 from tests.conftest import enrol, issue
 from tokens.models import InstallationToken, State
 from wireguard.models import HubConfig
-from wireguard.services import sealing_private_half
+from wireguard.sealed_key import sealing_private_half
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

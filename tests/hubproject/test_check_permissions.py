@@ -18,7 +18,7 @@ def home(settings, tmp_path, monkeypatch) -> Path:
         (home / name).mkdir(parents=True)
     settings.HUB_DATA_DIR, settings.HUB_BACKUP_DIR, settings.SECRETS_DIR = home, home / "backups", home / "credentials"
     settings.SETTINGS_FILES = [home / ".env"]
-    monkeypatch.setattr("hubproject.permissions._database_files", lambda: [home / "database.sqlite"])
+    monkeypatch.setattr("hubproject.file_permissions._database_files", lambda: [home / "database.sqlite"])
     for name in (
         "database.sqlite",
         "sealing.key",

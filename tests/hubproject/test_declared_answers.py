@@ -47,7 +47,7 @@ def call(client: Client, operation: tuple[str, str], some_id: str = SOME_ID, **o
 
 def addresses() -> dict[str, tuple[str, str]]:
     """Method and path of every operation by its id."""
-    from hubproject.schema import document
+    from hubproject.openapi import document
 
     paths = document()["paths"]
     return {told["operationId"]: (method, path) for path, methods in paths.items() for method, told in methods.items()}

@@ -8,6 +8,7 @@ import pytest
 from hubproject.event_words import WORDS, words_of
 from hubproject.models import AuditEvent
 from tests.conftest import NOW
+from wireguard.drift import Kind
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
@@ -60,6 +61,15 @@ def test_who_did_it_is_the_address_and_without_one_the_actor():
 def test_lists_and_changes_are_told_by_their_parts():
     assert words_of(event("hub.changed", details={"changed": {"mtu": "1400", "dns": "[]"}})).detail == "mtu, dns"
     assert words_of(event("sign_in.succeeded", details={"methods": ["password", "totp"]})).detail == "By password, totp"
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_repair_says_what_was_found(kind):
+    assert words_of(event("drift.repaired", details={"kind": kind.value, "count": 2})).detail == kind.sentence
+
+
+def test_a_kind_that_is_none_of_drift_says_nothing():
+    assert words_of(event("drift.repaired", details={"kind": "all"})).detail == ""
 
 
 def test_marks_tell_good_from_odd():

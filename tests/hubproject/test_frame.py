@@ -88,7 +88,7 @@ def test_the_frame_takes_as_many_queries_for_thirty_spokes_as_for_one(chief, cou
         ({"alive_at": NOW - timedelta(hours=3)}, "Agent silent", "The agent has not reported for 3 h."),
         ({"alive_at": NOW + timedelta(hours=3)}, "Agent silent", "3 h ahead of this machine"),
         ({"problem": "<b>wg0</b> is not ours."}, "Agent behind", "&lt;b&gt;wg0&lt;/b&gt; is not ours."),
-        ({"is_managing": False}, "Agent may not act", "The agent may only watch."),
+        ({"is_managing": False, "problem": "No CAP_NET_ADMIN."}, "Agent may not act", "The agent may only watch."),
         ({"hold": True}, "Agent alive", "The hub is on hold after a restore."),
     ],
 )

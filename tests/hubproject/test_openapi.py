@@ -12,7 +12,7 @@ from django.test import Client
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from jsonschema import Draft4Validator
 
-from hubproject.schema import document
+from hubproject.openapi import document
 from tests.conftest import assert_refused, refused_fields
 from tests.contract import as_json_schema, operations, validator_of
 

@@ -29,8 +29,8 @@ from tests.backups import back_up, opened_backup
 from tests.conftest import BY_TEST, enrol, issue, signed_in_as
 from tokens.models import InstallationToken, State
 from wireguard.models import AgentState, HubConfig
+from wireguard.sealed_key import sealing_private_half
 from wireguard.sealing import generate_sealing_key, sealing_public_half
-from wireguard.services import sealing_private_half
 
 SQLITE_ALONE = pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite's file")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hubproject.schema import document
+from hubproject.openapi import document
 from tests.journeys.browser import Visitor, Web, browser, running_web
 
 PASSWORD = "correct horse battery"

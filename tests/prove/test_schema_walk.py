@@ -12,7 +12,7 @@ from django.db import close_old_connections
 from hubproject import limits
 from hubproject.access import create_api_key
 from hubproject.models import Role
-from hubproject.schema import document
+from hubproject.openapi import document
 from tests.conftest import BY_TEST, agent_has_applied, enrol, issue
 from tests.prove.schema_walk import Walked, walk
 from wireguard.models import HubConfig

@@ -1,13 +1,17 @@
 """Proxmox clusters: how nodes join them, what health they are in, what an operator may do."""
 
 from datetime import timedelta
+from threading import Thread
 
 import pytest
+from django.db import connection, transaction
+from django.db.models import Model
 
 from hubproject.models import AuditEvent
 from proxmox.models import Cluster, Health
+from proxmox.services import describe_cluster, join_cluster
 from spokes.models import Spoke
-from tests.conftest import NOW, agent_has_applied, assert_refused, enrol, issue, refused_fields, register
+from tests.conftest import BY_TEST, NOW, agent_has_applied, assert_refused, enrol, issue, refused_fields, register
 from wireguard.models import HubConfig, Peer, PeerStatus
 
 pytestmark = pytest.mark.django_db
@@ -91,6 +95,32 @@ def test_the_latest_report_of_members_is_kept(hub, viewer, told):
     node("pve1", metadata={"clusterNodes": ["old"]})
     node("pve2", metadata={"clusterNodes": told})
     assert clusters(viewer)["clusters"][0]["knownNodes"] == ["pve1", "pve2"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_an_operator_writes_while_a_node_joins_is_kept(now, monkeypatch):
+    cluster = Cluster.objects.create(cluster_name="dc1-prod", created_at=NOW, updated_at=NOW)
+    words = {"cluster_id": cluster.pk, "datacenter": "Berlin", "by": BY_TEST, "now": NOW}
+    operator = Thread(target=in_thread, args=(describe_cluster,), kwargs=words)
+
+    def save(*args, **kwargs):
+        operator.start()
+        operator.join(0.3)  # in time to be overwritten, unless it has to wait
+        Model.save(*args, **kwargs)
+
+    monkeypatch.setattr(Cluster, "save", save)
+    with transaction.atomic():
+        join_cluster(name="dc1-prod", fingerprint=CA, known_nodes=["pve1"], by=BY_TEST, now=NOW)
+    operator.join()
+    cluster.refresh_from_db()
+    assert (cluster.datacenter, cluster.fingerprint, cluster.known_nodes) == ("Berlin", CA, ["pve1"])
+
+
+def in_thread(act, **arguments):
+    try:
+        act(**arguments)
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize("told", [7, {"a": 1}, [[1], None, "x" * 64, "a\nb"], None])

@@ -14,7 +14,8 @@ from tokens.models import InstallationToken
 from tokens.services import IssuedToken, claim_token, issue_token, revoke_token
 from wireguard.keys import generate_private_key, public_key_of
 from wireguard.models import HubConfig, Peer
-from wireguard.services import initialize_hub, wanted_interface
+from wireguard.services import initialize_hub
+from wireguard.wanted import wanted_interface
 
 BY = Caller(actor="crowd", address="192.0.2.1")
 

@@ -7,7 +7,8 @@ from tests.conftest import BY_TEST, enrol, issue, register
 from tokens import scripts
 from tokens.services import reissue_token, revoke_token
 from wireguard.models import Peer
-from wireguard.services import initialize_hub, wanted_interface
+from wireguard.services import initialize_hub
+from wireguard.wanted import wanted_interface
 
 pytestmark = pytest.mark.django_db
 

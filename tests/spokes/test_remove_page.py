@@ -3,8 +3,11 @@
 from html import unescape
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from hubproject.audit import verify_audit
 from hubproject.models import AuditEvent, Role
 from spokes import services
 from spokes.models import Spoke
@@ -120,6 +123,17 @@ def test_many_go_a_batch_a_transaction_and_all_of_them_go(now, operating, monkey
     assert live() == []
     assert removals() == 12
     assert waits == [HubConfig.objects.get().generation]
+
+
+def test_a_batch_moves_the_head_of_the_audit_log_once(now, operating, monkeypatch):
+    seed_fleet(12, now)
+    monkeypatch.setattr(services, "wait_until_applied", lambda generation, seconds: True)
+    every = ",".join(map(str, Spoke.objects.values_list("peer_id", flat=True)))
+    with CaptureQueriesContext(connection) as queries:
+        operating.post(REMOVE, {"peers": every, "number": "12"})
+    assert len([query for query in queries if query["sql"].startswith("UPDATE audit_head")]) == 1
+    assert removals() == 12
+    assert verify_audit() is None
 
 
 @pytest.mark.parametrize("typed", ["", "11", "12 ", "twelve", "012"])

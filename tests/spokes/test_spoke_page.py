@@ -6,13 +6,13 @@ from html import unescape
 
 import pytest
 
-from hubproject import audit
-from hubproject.audit import Caller
 from hubproject.models import Role
 from spokes.models import Spoke
 from spokes.rates import MOST_LOOKS, RateHistory
 from spokes.services import remove_spoke
 from tests.conftest import BY_TEST, NOW, agent_has_applied, claim, enrol, issue, register, signed_in_as
+from wireguard import repairs
+from wireguard.drift import Drift, Kind
 from wireguard.models import PeerStatus
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -100,13 +100,38 @@ def test_the_life_of_another_spoke_of_that_name_is_not_told(hub, viewing, clock)
     assert life(page(viewing)).count("alpha registered") == 1
 
 
+def repaired(*public_keys: str, now=NOW) -> None:
+    """What the agent records when it has put these peers back."""
+    repairs.record("wg0", Kind.PEER_MISSING, [Drift(Kind.PEER_MISSING, key) for key in public_keys], now)
+
+
 def test_repairs_of_its_peer_belong_to_its_life(hub, viewing):
-    mine, other = enrol("alpha")["spoke"], enrol("beta")["spoke"]
-    agent = Caller(actor="agent")
-    details = {"wrong": [], "removedCount": 0, "putCount": 1, "removed": []}
-    audit.record("drift.repaired", by=agent, about="wg0", now=NOW, put=[mine["publicKey"]], **details)
-    audit.record("drift.repaired", by=agent, about="wg0", now=NOW, put=[other["publicKey"]], **details)
-    assert life(page(viewing)).count("wg0 repaired") == 1
+    mine, other = (enrol(name)["spoke"]["publicKey"] for name in ("alpha", "beta"))
+    repaired(other)
+    assert not [line for line in life(page(viewing)) if line.endswith("repaired")]
+    repaired(mine)
+    repaired(other, mine)
+    assert [line for line in life(page(viewing)) if line.endswith("repaired")] == ["wg0 repaired", "alpha repaired"]
+    assert "Peers were missing" in page(viewing)
+
+
+def test_of_a_removed_spoke_the_repair_that_took_its_key_off_again_is_told(hub, viewing, clock):
+    key = enrol("alpha")["spoke"]["publicKey"]
+    remove_spoke(spoke_id=Spoke.objects.get().pk, by=BY_TEST, now=NOW)
+    later = NOW + timedelta(seconds=60)
+    repairs.record("wg0", Kind.PEER_FOREIGN, [Drift(Kind.PEER_FOREIGN, key)], later)
+    assert f"{key} repaired" in life(page(viewing))
+
+
+def test_repairs_of_the_next_spoke_of_that_name_are_not_told(hub, viewing, clock):
+    enrol("alpha")
+    first = Spoke.objects.get()
+    remove_spoke(spoke_id=first.pk, by=BY_TEST, now=NOW)
+    clock.shift(60)
+    repaired(enrol("alpha")["spoke"]["publicKey"], now=NOW + timedelta(seconds=120))
+    assert "alpha repaired" in life(page(viewing))
+    answer = viewing.get(f"/admin/spokes/spoke/{first.pk}/change/")
+    assert "alpha repaired" not in life(unescape(answer.content.decode()))
 
 
 def test_a_refused_second_use_of_its_command_is_told(hub, viewing):

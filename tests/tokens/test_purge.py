@@ -137,6 +137,19 @@ def test_it_ends_more_tokens_than_one_batch_holds(hub, clock, monkeypatch):
     assert InstallationToken.objects.filter(state="expired", lease_host=None).count() == 8
 
 
+def test_what_is_old_goes_a_batch_a_transaction_and_all_of_it_goes(hub, clock, monkeypatch):
+    monkeypatch.setattr("tokens.services.PURGED_AT_ONCE", 3)
+    for number in range(8):
+        issue(f"spoke{number}")
+    clock.shift(DAY)
+    purge()
+    clock.shift(timedelta(days=31))
+    assert purge() == (0, 8)
+    assert not InstallationToken.objects.exists()
+    purged = AuditEvent.objects.filter(event="tokens.purged").order_by("id")
+    assert [event.details["deleted"] for event in purged] == [3, 3, 2]
+
+
 def test_the_command_says_how_many(hub, clock, capsys):
     issue()
     clock.shift(DAY)

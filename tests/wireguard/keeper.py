@@ -96,7 +96,7 @@ def look(agent: Agent, ticks: Ticks) -> None:
 
 
 def finish_look(agent: Agent) -> None:
-    while agent._look is not None:
+    while agent._keeper.is_looking:
         time.sleep(0.001)
         agent.turn()
 

@@ -201,7 +201,7 @@ def test_a_peer_registered_while_a_dump_is_under_way_is_not_cut(make_agent, back
     finish_look(agent)
     ticks.now += 10
     agent.turn()  # the dump without the newcomer is being taken
-    agent._look.result()
+    agent._keeper.wait_for_look()
     newcomer = want_peer(2)
     agent.turn()  # applies the newcomer and finishes the look
     finish_look(agent)
@@ -386,7 +386,7 @@ def test_silent_peers_cost_no_write(make_agent, backend, ticks, new_hub, django_
     look(agent, ticks)
     ticks.now += 10
     agent.turn()
-    agent._look.exception()
+    agent._keeper.wait_for_look()
     # The hub, the live peers, two counts of who fell silent, the report, maybe a new minute.
     with django_assert_max_num_queries(10) as captured:
         agent.turn()

@@ -8,10 +8,11 @@ from django.utils import timezone
 from hubproject.models import AuditEvent
 from tests.conftest import enrol
 from tests.wireguard.keeper import RecordingBackend, finish_look, heard, live, look, repairs, want_peer, wanted
-from wireguard.agent import LOOK_SECONDS, RETRY_SECONDS, Agent
+from wireguard.agent import Agent
 from wireguard.backends import BackendError, BackendUnavailable, MemoryBackend
 from wireguard.configtext import Difference, WantedPeer
 from wireguard.firewall import REMOVAL_TEXT
+from wireguard.keeper import LOOK_SECONDS, RETRY_SECONDS
 from wireguard.keys import generate_private_key, public_key_of
 from wireguard.models import AgentState, HubConfig, PeerStatus
 
@@ -180,7 +181,7 @@ def test_a_dump_cut_at_the_end_of_a_line_costs_nobody_a_session(agent, backend, 
 
 
 def test_a_fault_of_its_own_ends_neither_the_agent_nor_what_comes_after(agent, backend, ticks, monkeypatch, caplog):
-    monkeypatch.setattr(agent._observations, "write", lambda *given: 1 / 0)
+    monkeypatch.setattr(agent._keeper._observations, "write", lambda *given: 1 / 0)
     look(agent, ticks)
     assert problem() == "The agent met a fault of its own (ZeroDivisionError): its log says where."
     assert "Traceback" in caplog.text

@@ -142,7 +142,7 @@ def test_one_that_was_stopped_between_look_and_table_writes_no_late_observation(
     ticks.now += 10
     backend.hear("wg0", heard(peer, at=timezone.now(), rx=900))
     first.turn()
-    first._look.result()
+    first._keeper.wait_for_look()
     AgentState.objects.update(term=2, lease_holder="two 2 y")  # somebody took over, and no clock told
     first.turn()
     assert not PeerStatus.objects.exists()
@@ -156,7 +156,7 @@ def test_a_repair_by_one_that_has_lost_its_term_is_neither_counted_nor_recorded(
     backend._interface("wg0").remove(peer.public_key)
     ticks.now += 10
     first.turn()
-    first._look.result()
+    first._keeper.wait_for_look()
     AgentState.objects.update(term=2)
     first.turn()
     assert AgentState.current().drift_repairs == {}

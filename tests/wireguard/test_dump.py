@@ -121,3 +121,17 @@ def test_a_preshared_key_is_not_remembered():
         (peer,) = reader.read(f"{head}\n" + "\t".join(fields) + "\n").peers.values()
         assert peer.has_preshared_key
     assert reader._known == {}
+
+
+class _ReadMeanwhile(DumpReader):
+    """As if another thread read a dump of its own at the very moment in which this one remembers its."""
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name == "_known" and value:
+            super().__setattr__(name, {})
+
+
+def test_two_threads_may_read_at_once():
+    reader, text = _ReadMeanwhile(), sample("whole-three-peers.txt")
+    assert any(peer.has_preshared_key for peer in reader.read(text).peers.values())

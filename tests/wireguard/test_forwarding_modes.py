@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from tests.conftest import BY_TEST
 from tests.wireguard.keeper import unwant, want_peer
-from wireguard.services import initialize_hub, update_hub, wanted_firewall
+from wireguard.services import initialize_hub, update_hub
+from wireguard.wanted import wanted_firewall
 
 pytestmark = pytest.mark.django_db
 

@@ -88,9 +88,9 @@ def test_an_agent_killed_before_it_could_write_the_count_loses_and_doubles_nothi
     AgentState.objects.update_or_create(id=1, defaults={"failures_counted_until": timezone.now() - timedelta(hours=1)})
     killed = make_agent()
     killed.turn()
-    monkeypatch.setattr(killed, "_note", lambda hindrance: None)
+    monkeypatch.setattr(killed._keeper._report, "note", lambda *given, **also: None)
     finish_look(killed)
-    assert killed._state().handshake_failures == 1
+    assert killed._keeper._report.row.handshake_failures == 1
     assert AgentState.current().handshake_failures == 0
     killed._lease.release()
     successor = make_agent()

@@ -6,7 +6,7 @@ from django.utils import timezone
 from hubproject.models import AuditEvent
 from tests.conftest import BY_TEST
 from tests.wireguard.keeper import finish_look, heard, live, look, repairs, unwant, want_peer, wanted
-from wireguard import agent as agent_module
+from wireguard import keeper as keeper_module
 from wireguard.backends import MemoryBackend
 from wireguard.configtext import Difference, WantedPeer
 from wireguard.keys import generate_private_key, public_key_of
@@ -62,6 +62,14 @@ def test_what_was_known_of_the_peers_before_the_restore_is_forgotten(make_agent,
     release()
     look(agent, ticks)
     assert live(backend) == wanted() == {key: ("10.0.1.2/32",)}
+
+
+def test_the_service_manager_shows_that_it_holds(held):
+    agent, _, _ = held
+    assert agent._condition() == "on hold after a restore"
+    release()
+    agent.turn()
+    assert agent._condition() == "wg0 is up"
 
 
 def test_neither_cuts_nor_revives(held, backend, ticks):
@@ -173,7 +181,7 @@ def test_a_restore_in_the_midst_of_a_turn_is_noticed_before_a_peer_is_changed(
     if doing == "finishing a look":
         ticks.now += 10
         agent.turn()
-        agent._look.result()
+        agent._keeper.wait_for_look()
     restore_after_the_next_question(monkeypatch)
     agent.turn()
     assert not backend.interface_exists("wg0") or live(backend) == {}
@@ -183,15 +191,15 @@ def test_a_restore_in_the_midst_of_a_turn_is_noticed_before_a_peer_is_changed(
 
 def restore_after_the_next_question(monkeypatch):
     """The hold begins right after the agent has asked for it once."""
-    ask = agent_module._is_on_hold
+    ask = keeper_module._is_on_hold
 
     def ask_then_restore():
-        monkeypatch.setattr(agent_module, "_is_on_hold", ask)
+        monkeypatch.setattr(keeper_module, "_is_on_hold", ask)
         was = ask()
         hold()
         return was
 
-    monkeypatch.setattr(agent_module, "_is_on_hold", ask_then_restore)
+    monkeypatch.setattr(keeper_module, "_is_on_hold", ask_then_restore)
 
 
 def test_a_look_from_before_the_release_repairs_nothing_after_it(held, backend, ticks):

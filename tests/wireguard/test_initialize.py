@@ -10,7 +10,8 @@ from wireguard.errors import HubAlreadyInitialized
 from wireguard.keys import generate_private_key, public_key_of
 from wireguard.models import HubConfig
 from wireguard.sealing import sealing_public_half
-from wireguard.services import initialize_hub, wanted_interface
+from wireguard.services import initialize_hub
+from wireguard.wanted import wanted_interface
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.wireguard.own_namespace import own_namespace
-from wireguard import backends
 from wireguard.backends import BackendError, BackendUnavailable, InterfaceMissing, WgBackend
+from wireguard.backends import wg as wg_backend
 from wireguard.configtext import Difference, WantedInterface, WantedPeer, setconf_text
 from wireguard.firewall import WantedFirewall, ruleset_text
 from wireguard.keys import generate_private_key
@@ -242,7 +242,7 @@ def test_a_failing_wireguard_go_is_told_with_what_it_needs(machine):
 
 
 def test_who_may_not_start_wireguard_go_waits_for_the_service_that_does(machine, monkeypatch):
-    monkeypatch.setattr(backends, "_TUN", "/nonexistent/tun")
+    monkeypatch.setattr(wg_backend, "_TUN", "/nonexistent/tun")
     machine.play("ip", "echo 'Error: Unknown device type.' >&2; exit 2")
     machine.play("wireguard-go", "exit 0")
     with pytest.raises(BackendError, match=r"not there yet: wireguard-hub-userspace\.service") as refused:

@@ -3,8 +3,8 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from hubproject.commands import RefusingCommand
+from hubproject.file_permissions import open_to_others
 from hubproject.models import TimerReport
-from hubproject.permissions import open_to_others
 from hubproject.timer_reports import reported
 
 
