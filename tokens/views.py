@@ -42,6 +42,9 @@ LINK_PREVIEW_BOTS = (
     "embedly", "bitlybot", "vkshare", "quora link", "google-read-aloud", "mattermost", "iframely",
 )  # fmt: skip
 
+# In which browsers, new and old, say that they only look ahead.
+PREFETCH_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+
 
 class InstallationTokenViewSet(ViewSet):
     """Issuing tokens, and handing out the script once."""
@@ -109,7 +112,7 @@ class InstallationTokenViewSet(ViewSet):
         """Claims the token and answers with the install script, unless the request cannot come from an installer."""
         if request.method != "GET":
             raise MethodNotAllowed
-        if "text/html" in request.headers.get("Accept", ""):
+        if "text/html" in request.headers.get("Accept", "").lower():
             return _never_cached(render(request, "install/paste_command.html"))
         with count_guesses(request, GUESSES):
             check_format(token)
@@ -134,7 +137,7 @@ class InstallationTokenViewSet(ViewSet):
 
 def _refuse_previews(request: Request) -> None:
     agent = request.headers.get("User-Agent", "").lower()
-    purpose = f"{request.headers.get('Purpose', '')} {request.headers.get('Sec-Purpose', '')}".lower()
+    purpose = " ".join(request.headers.get(name, "") for name in PREFETCH_HEADERS).lower()
     is_bot = any(word in agent for word in LINK_PREVIEW_BOTS)
     if "Range" in request.headers or "prefetch" in purpose or "preview" in purpose or is_bot:
         raise NotAnInstaller
