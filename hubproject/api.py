@@ -154,6 +154,10 @@ class StrictSerializer(serializers.Serializer[Any]):
 _FIELDS: dict[type, BindingDict] = {}
 
 
+class NoFields(StrictSerializer):
+    """The body of calls that need none: what somebody sends in the belief that it counts is refused."""
+
+
 def body_of(request: Request) -> dict[str, Any]:
     """The JSON object that was sent; an empty one when there was no body."""
     return dict(request.data)

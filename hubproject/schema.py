@@ -28,6 +28,7 @@ from hubproject.api import (
     MAX_PAGE_SIZE,
     Done,
     DoneWithMessage,
+    NoFields,
     PageOut,
     PageParameters,
     QueryParameters,
@@ -146,7 +147,7 @@ class ToldSerializer(OpenApiSerializerExtension):
     def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> Schema:
         schema = cast("Schema", auto_schema._map_serializer(self.target, direction, bypass_extensions=True))  # noqa: SLF001 - how its documentation has it
         schema.pop("description", None)  # a docstring, which speaks to developers
-        properties = schema["properties"]
+        properties = schema.setdefault("properties", {})
         for part in properties.values():
             part.pop("readOnly", None)
             part.pop("x-spec-enum-id", None)
@@ -418,6 +419,7 @@ NO_STORE = OpenApiParameter(
 )
 
 
+describe(NoFields, "NoFields")
 describe(Done, "Done", success=field("Always true; whatever fails is answered with an error.", True, enum=[True]))
 describe(DoneWithMessage, "DoneWithMessage", message=field("What was done, as a sentence.", "Token revoked."))
 describe(

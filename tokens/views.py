@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from hubproject.access import ANYONE
-from hubproject.api import body_of, caller, now, page_of
+from hubproject.api import NoFields, body_of, caller, now, page_of
 from hubproject.errors import MethodNotAllowed
 from hubproject.limits import count_guesses, count_issue
 from hubproject.models import Role
@@ -98,6 +98,7 @@ class InstallationTokenViewSet(ViewSet):
 
     def reissue(self, request: Request, token_id: UUID) -> Response:
         """A new secret for the same spoke name and address; the old command stops working."""
+        NoFields(data=body_of(request)).values()
         count_issue(request)
         at = now()
         issued = reissue_token(token_id=token_id, by=caller(request), now=at)

@@ -33,8 +33,8 @@ class Command(RefusingCommand):
             signal.signal(number, lambda *_: stop.set())
         try:
             backend = import_string(settings.HUB_WIREGUARD_BACKEND)()
-        except ImportError as problem:
-            raise CommandError(f"HUB_WIREGUARD_BACKEND is {settings.HUB_WIREGUARD_BACKEND}: {problem}.") from None
+        except ImportError as why:
+            raise CommandError(f"HUB_WIREGUARD_BACKEND is {settings.HUB_WIREGUARD_BACKEND}: {why}.") from None
         agent = Agent(backend, wakeup_for_database(), stop)
         keep_garbage_collection_rare()
         if not (once or down):
