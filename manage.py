@@ -25,6 +25,10 @@ def main() -> int:
         reason = str(failure).strip().splitlines()[0]
         remedy = f"Has `{settings.PROGRAM} migrate` been run?"
         sys.stderr.write(f"The database did not answer as expected ({reason}). {remedy}\n")
+    except UnicodeEncodeError:
+        if not any("\udc80" <= letter <= "\udcff" for argument in sys.argv for letter in argument):
+            raise
+        sys.stderr.write("An argument is not text in UTF-8.\n")
     except SystemExit as end:
         return 1 if end.code else 0
     else:

@@ -133,7 +133,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         given = {name: value for name, value in data.items() if not self._is_absent(name, value)}
         for name, value in given.items():
             if name in self.fields and not _has_json_type(self.fields[name], value):
-                problems[name] = [f"Must be {_JSON_TYPE_NAMES[type_of(self.fields[name])]}."]
+                problems[name] = [f"Must be {_json_type_name(self.fields[name])}."]
         if problems:
             raise serializers.ValidationError(problems)
         return super().to_internal_value(given)
@@ -154,6 +154,10 @@ class StrictSerializer(serializers.Serializer[Any]):
 _FIELDS: dict[type, BindingDict] = {}
 
 
+class NoFields(StrictSerializer):
+    """The body of calls that need none: what somebody sends in the belief that it counts is refused."""
+
+
 def body_of(request: Request) -> dict[str, Any]:
     """The JSON object that was sent; an empty one when there was no body."""
     return dict(request.data)
@@ -162,12 +166,15 @@ def body_of(request: Request) -> dict[str, Any]:
 def without_unchanged(
     data: dict[str, Any], shown: Mapping[str, Any], writable: type[StrictSerializer]
 ) -> dict[str, Any]:
-    """A PUT body without the read-only fields that are as the object has them: what was read may be sent back."""
+    """A PUT body without the read-only fields that are as the object has them: what was read may be sent back.
+
+    Raises InvalidFields for those that are not.
+    """
     fields = writable().fields
-    return {name: value for name, value in data.items() if name in fields or shown.get(name, _NOTHING) != value}
-
-
-_NOTHING = object()
+    read_only = {name: value for name, value in data.items() if name in shown and name not in fields}
+    if others := [name for name, value in read_only.items() if shown[name] != value]:
+        raise InvalidFields({name: ["Cannot be set, and is not what was sent."] for name in others})
+    return {name: value for name, value in data.items() if name not in read_only}
 
 
 _JSON_TYPE_NAMES: dict[type, str] = {
@@ -178,6 +185,12 @@ _JSON_TYPE_NAMES: dict[type, str] = {
     dict: "an object",
     object: "a value",
 }
+
+
+def _json_type_name(field: serializers.Field[Any, Any, Any, Any]) -> str:
+    name = _JSON_TYPE_NAMES[type_of(field)]
+    is_of_text = isinstance(field, serializers.ListField) and type_of(field.child) is str
+    return f"{name} of texts" if is_of_text else name
 
 
 def type_of(field: serializers.Field[Any, Any, Any, Any]) -> type:

@@ -30,8 +30,11 @@ class Served:
 
 def check_certificate(url: str, *, now: datetime) -> tuple[str, datetime]:
     """A sentence and the end of the certificate served at an https URL. Raises CertificateTrouble."""
-    at = urlsplit(url)
-    host, port = at.hostname or "", at.port or 443
+    try:
+        at = urlsplit(url)
+        host, port = at.hostname or "", at.port or 443
+    except ValueError as fault:
+        raise CertificateTrouble(f"{url} is no address: {_reason(fault)}.") from None
     try:
         served = _served(host, port)
     except (OSError, ValueError) as fault:

@@ -36,7 +36,7 @@ class ToldSerializer(OpenApiSerializerExtension):
     def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> Schema:
         schema = cast("Schema", auto_schema._map_serializer(self.target, direction, bypass_extensions=True))  # noqa: SLF001 - how its documentation has it
         schema.pop("description", None)  # a docstring, which speaks to developers
-        properties = schema["properties"]
+        properties = schema.setdefault("properties", {})
         for part in properties.values():
             part.pop("readOnly", None)
             part.pop("x-spec-enum-id", None)

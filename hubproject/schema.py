@@ -16,7 +16,7 @@ from rest_framework import serializers
 from rest_framework.views import APIView
 
 from hubproject import errors
-from hubproject.api import MAX_PAGE_SIZE, Done, DoneWithMessage, PageOut, PageParameters
+from hubproject.api import MAX_PAGE_SIZE, Done, DoneWithMessage, NoFields, PageOut, PageParameters
 from hubproject.errors import HubError
 from hubproject.liveness import Status
 
@@ -164,6 +164,7 @@ NO_STORE = OpenApiParameter(
 )
 
 
+describe(NoFields, "NoFields")
 describe(Done, "Done", success=field("Always true; whatever fails is answered with an error.", True, enum=[True]))
 describe(DoneWithMessage, "DoneWithMessage", message=field("What was done, as a sentence.", "Token revoked."))
 describe(

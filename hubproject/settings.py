@@ -9,7 +9,9 @@ import ipaddress
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -19,15 +21,35 @@ from hubproject.logs import logging_settings
 from hubproject.secret_files import read_or_create_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()  # NAME_FILE=/path is read when NAME itself is wanted
 
 
+class _Environment(environ.FileAwareEnv):  # type: ignore[misc] # the package has no types
+    """NAME_FILE=/path is read when NAME itself is wanted."""
+
+    def get_value(self, var: str, *args: Any, **options: Any) -> Any:
+        with _file_is_readable(var):
+            return super().get_value(var, *args, **options)
+
+
+@contextlib.contextmanager
+def _file_is_readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as problem:
+        path, why = os.environ.get(f"{name}_FILE"), getattr(problem, "strerror", None) or "it is no text"
+        raise ImproperlyConfigured(f"{name}_FILE is {path}, which cannot be read: {why}.") from None
+
+
+env = _Environment()
 _is_clone = (BASE_DIR / ".git").exists()
 # What stands before the name of a command on this machine.
 PROGRAM = "manage.py" if _is_clone else "wireguard-hub"
 _default_data_dir = BASE_DIR / "data" if _is_clone else Path("/var/lib/wireguard-hub")
 HUB_DATA_DIR = Path(env.str("HUB_DATA_DIR", default=str(_default_data_dir))).absolute()
-HUB_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+try:
+    HUB_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+except OSError as problem:
+    raise ImproperlyConfigured(f"HUB_DATA_DIR is {HUB_DATA_DIR}, which cannot be made: {problem.strerror}.") from None
 environ.Env.read_env(HUB_DATA_DIR / ".env")
 
 
@@ -38,10 +60,26 @@ def _whole_number(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {env.str(name)!r}.") from None
 
 
+def _switch(name: str, *, default: bool) -> bool:
+    """On or off. A misspelt word must not count as off: it would quietly leave a protection out."""
+    text = env.str(name, default="").strip().lower()
+    if text not in {"", *env.BOOLEAN_TRUE_STRINGS, *_OFF}:
+        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {text!r}.")
+    return text in env.BOOLEAN_TRUE_STRINGS if text else default
+
+
+_OFF = ("0", "false", "off", "no", "n", "f")
+
+
 def _secret(name: str, *, credential_name: str = "") -> str:
-    """From NAME, the file that NAME_FILE names, or the credential `name` that systemd hands to a unit."""
+    """From NAME, the file that NAME_FILE names, or the credential `name` that systemd hands to a unit.
+
+    Taken as it stands, for environ would follow a `$` in front to another variable; but no file's last line end.
+    """
     credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / (credential_name or name.lower())
-    return str(env.str(name, default="")) or (credential.read_text().strip() if credential.is_file() else "")
+    with _file_is_readable(name):
+        text = str(env.ENVIRON.get(name, "")).strip()
+    return text or (credential.read_text().strip() if credential.is_file() else "")
 
 
 # --- Where the hub is ---------------------------------------------------------------------------------------------
@@ -50,7 +88,7 @@ HUB_BIND = env.str("HUB_BIND", default="127.0.0.1:8000")
 HUB_PUBLIC_URL = env.str("HUB_PUBLIC_URL", default="" if HUB_BIND.startswith("unix:") else f"http://{HUB_BIND}").rstrip(
     "/"
 )
-HUB_ALLOW_PLAIN_HTTP = env.bool("HUB_ALLOW_PLAIN_HTTP", default=False)
+HUB_ALLOW_PLAIN_HTTP = _switch("HUB_ALLOW_PLAIN_HTTP", default=False)
 HUB_TRUSTED_PROXIES = _whole_number("HUB_TRUSTED_PROXIES", 0)
 HUB_WORKERS = _whole_number("HUB_WORKERS", 1)
 HUB_THREADS = _whole_number("HUB_THREADS", 8)
@@ -60,7 +98,8 @@ if not HUB_PUBLIC_URL:
         f"HUB_BIND is {HUB_BIND}, which no machine can be sent to: set HUB_PUBLIC_URL, such as https://hub.example.com."
     )
 # Part of every install command: nothing but a scheme, a host and a port can be in it.
-if not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", HUB_PUBLIC_URL, re.ASCII):
+_url_parts = re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?", HUB_PUBLIC_URL, re.ASCII)
+if _url_parts is None or not 1 <= int(_url_parts[2] or 443) <= 65535:
     raise ImproperlyConfigured(f"HUB_PUBLIC_URL must look like https://hub.example.com, not {HUB_PUBLIC_URL!r}.")
 _public_url = urlsplit(HUB_PUBLIC_URL)
 _public_host = _public_url.hostname or ""
@@ -91,7 +130,7 @@ SERVICE_MANAGER_WATCHDOG_SECONDS = int(os.environ.get("WATCHDOG_USEC", "0")) / 1
 
 # --- Django -------------------------------------------------------------------------------------------------------
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = _switch("DEBUG", default=False)
 SECRET_KEY = _secret("SECRET_KEY") or read_or_create_secret(HUB_DATA_DIR / "secret_key")
 
 INSTALLED_APPS = [
@@ -180,7 +219,7 @@ WHITENOISE_USE_FINDERS = True  # one process serves its own files; nothing has t
 
 # --- Sign-in ------------------------------------------------------------------------------------------------------
 
-HUB_REQUIRE_MFA = env.bool("HUB_REQUIRE_MFA", default=False)
+HUB_REQUIRE_MFA = _switch("HUB_REQUIRE_MFA", default=False)
 
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "account_login"
@@ -243,6 +282,9 @@ SILENCED_SYSTEM_CHECKS = [
 # --- Database -----------------------------------------------------------------------------------------------------
 
 DATABASE_URL = _secret("DATABASE_URL") or f"sqlite:///{HUB_DATA_DIR / 'database.sqlite'}"
+if not DATABASE_URL.startswith(("postgres://", "postgresql://", "sqlite:///")):
+    # Without the URL itself, which holds a password.
+    raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite:///.")
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 _database = DATABASES["default"]
 _database["CONN_MAX_AGE"] = None
@@ -266,6 +308,8 @@ _database["ENGINE"] = _database["ENGINE"].replace("django.db.backends", "hubproj
 # --- Cache: the counters behind every rate limit ------------------------------------------------------------------
 
 REDIS_URL = _secret("REDIS_URL")
+if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// or unix://.")
 CACHES: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
@@ -344,7 +388,7 @@ SETTINGS_FILES = [HUB_DATA_DIR / ".env", *([Path("/etc/wireguard-hub/hub.env")] 
 SECRETS_DIR = Path("/etc/wireguard-hub/credentials") if _is_installed else HUB_DATA_DIR / "credentials"
 
 # Three series a spoke in /api/metrics; without them it stays small whatever the size of the fleet.
-HUB_METRICS_PER_SPOKE = env.bool("HUB_METRICS_PER_SPOKE", default=True)
+HUB_METRICS_PER_SPOKE = _switch("HUB_METRICS_PER_SPOKE", default=True)
 
 # --- Logs ---------------------------------------------------------------------------------------------------------
 

@@ -59,14 +59,17 @@ def get_cluster(cluster_id: UUID, *, now: datetime) -> Cluster:
 
 
 def describe_cluster(*, cluster_id: UUID, by: Caller, now: datetime, **words: str) -> Cluster:
-    """Sets `datacenter` and `description`, whichever is given. Raises ClusterNotFound."""
+    """Sets `datacenter` and `description`, whichever is given and new. Raises ClusterNotFound."""
     with transaction.atomic():
-        changed = Cluster.objects.filter(id=cluster_id).update(updated_at=now, **words)
-        if not changed:
+        cluster = Cluster.objects.select_for_update().filter(id=cluster_id).first()
+        if cluster is None:
             raise ClusterNotFound
-        cluster = get_cluster(cluster_id, now=now)
-        audit.record("cluster.changed", by=by, about=cluster.cluster_name, now=now, cluster=str(cluster_id), **words)
-    return cluster
+        changed = {name: word for name, word in words.items() if getattr(cluster, name) != word}
+        if changed:
+            Cluster.objects.filter(id=cluster_id).update(updated_at=now, **changed)
+            about = {"about": cluster.cluster_name, "cluster": str(cluster_id)}
+            audit.record("cluster.changed", by=by, now=now, **about, **changed)
+        return get_cluster(cluster_id, now=now)
 
 
 def delete_cluster(*, cluster_id: UUID, by: Caller, now: datetime) -> None:

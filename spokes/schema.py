@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from hubproject.api import Done, DoneWithMessage
+from hubproject.api import Done, DoneWithMessage, NoFields
 from hubproject.errors import RateLimited
 from hubproject.schema import (
     EXAMPLE_ID,
@@ -245,6 +245,7 @@ declare(
         description="Confirms that a spoke is the node of the cluster it says it is; only then may the cluster's nodes "
         "talk to it.",
         parameters=[CLUSTER_ID, SPOKE_ID],
+        body=NoFields,
         refuses=[HubNotInitialized, SpokeNotFound],
     ),
     unconfirm=call(

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from hubproject.access import ANYONE
-from hubproject.api import body_of, caller, now, page_of
+from hubproject.api import NoFields, body_of, caller, now, page_of
 from hubproject.limits import count_guesses
 from hubproject.models import Role
 from spokes.errors import SpokeNotFound
@@ -81,6 +81,7 @@ class SpokeViewSet(ViewSet):
 
     def confirm(self, request: Request, cluster_id: UUID, spoke_id: UUID) -> Response:
         """Confirms that a spoke is the node of the cluster it says it is."""
+        NoFields(data=body_of(request)).values()
         confirm_node(cluster_id=cluster_id, spoke_id=spoke_id, by=caller(request), now=now())
         return Response({"success": True})
 

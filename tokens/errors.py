@@ -64,7 +64,7 @@ class TokenCannotBeRevoked(HubError):
 
 class TokenCannotBeReissued(HubError):
     code = "TOKEN_ALREADY_USED"
-    sentence = "The machine has registered with this token; a new one for the same spoke would be a second machine."
+    sentence = "The machine has registered; a new token for the same spoke would be a second machine."
     recovery_hint = "Remove the spoke, then issue a new install command."
 
 

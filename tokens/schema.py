@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from hubproject.api import Done, DoneWithMessage
+from hubproject.api import Done, DoneWithMessage, NoFields
 from hubproject.errors import RateLimited
 from hubproject.schema import (
     EXAMPLE_ID,
@@ -217,6 +217,7 @@ declare(
         {201: answer("The new token with its secret, and the commands that use it.", Issued)},
         description="A new secret for the same spoke name, id and address; the old command stops working.",
         parameters=[TOKEN_ID, NO_STORE],
+        body=NoFields,
         refuses=[
             HubNotInitialized,
             TokenCannotBeReissued,

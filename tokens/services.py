@@ -228,7 +228,8 @@ def reissue_token(*, token_id: UUID, by: Caller, now: datetime) -> IssuedToken:
     with transaction.atomic():
         hub = lock_hub()
         old = get_token(token_id)
-        if old.state == State.REDEEMED:
+        # By this token or by one that replaced it: a spoke's id is taken for good, also when the spoke was removed.
+        if InstallationToken.objects.filter(spoke_id=old.spoke_id, state=State.REDEEMED).exists():
             raise TokenCannotBeReissued
         if InstallationToken.objects.filter(pk=old.pk, state__in=[State.ISSUED, State.CLAIMED]).update(
             state=State.REVOKED, ended_at=now

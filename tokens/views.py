@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from hubproject.access import ANYONE
-from hubproject.api import body_of, caller, now, page_of
+from hubproject.api import NoFields, body_of, caller, now, page_of
 from hubproject.errors import MethodNotAllowed
 from hubproject.limits import count_guesses, count_issue
 from hubproject.models import Role
@@ -41,6 +41,9 @@ LINK_PREVIEW_BOTS = (
     "bot", "crawler", "spider", "facebookexternalhit", "slack-imgproxy", "whatsapp", "skypeuripreview", "preview",
     "embedly", "bitlybot", "vkshare", "quora link", "google-read-aloud", "mattermost", "iframely",
 )  # fmt: skip
+
+# In which browsers, new and old, say that they only look ahead.
+PREFETCH_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 
 
 class InstallationTokenViewSet(ViewSet):
@@ -95,6 +98,7 @@ class InstallationTokenViewSet(ViewSet):
 
     def reissue(self, request: Request, token_id: UUID) -> Response:
         """A new secret for the same spoke name and address; the old command stops working."""
+        NoFields(data=body_of(request)).values()
         count_issue(request)
         at = now()
         issued = reissue_token(token_id=token_id, by=caller(request), now=at)
@@ -109,7 +113,7 @@ class InstallationTokenViewSet(ViewSet):
         """Claims the token and answers with the install script, unless the request cannot come from an installer."""
         if request.method != "GET":
             raise MethodNotAllowed
-        if "text/html" in request.headers.get("Accept", ""):
+        if "text/html" in request.headers.get("Accept", "").lower():
             return _never_cached(render(request, "install/paste_command.html"))
         with count_guesses(request, GUESSES):
             check_format(token)
@@ -134,7 +138,7 @@ class InstallationTokenViewSet(ViewSet):
 
 def _refuse_previews(request: Request) -> None:
     agent = request.headers.get("User-Agent", "").lower()
-    purpose = f"{request.headers.get('Purpose', '')} {request.headers.get('Sec-Purpose', '')}".lower()
+    purpose = " ".join(request.headers.get(name, "") for name in PREFETCH_HEADERS).lower()
     is_bot = any(word in agent for word in LINK_PREVIEW_BOTS)
     if "Range" in request.headers or "prefetch" in purpose or "preview" in purpose or is_bot:
         raise NotAnInstaller

@@ -1,6 +1,6 @@
 """The calls of the hub, as /api/schema tells them."""
 
-from hubproject.api import Done
+from hubproject.api import Done, NoFields
 from hubproject.schema import (
     EXAMPLE_KEY,
     EXAMPLE_TIME,
@@ -154,5 +154,6 @@ declare(
         {200: answer("The interface becomes what the database says. It is the same when there was no hold.", Done)},
         description="After a restore the agent lists in `differences` of the hub's status whom it would cut off and "
         "whom it would let in, and changes no peer before this call.",
+        body=NoFields,
     ),
 )

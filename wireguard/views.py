@@ -6,7 +6,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from hubproject.access import ANYONE, role_of, setup_code_matches
-from hubproject.api import body_of, caller, now, page_of, without_unchanged
+from hubproject.api import NoFields, body_of, caller, now, page_of, without_unchanged
 from hubproject.errors import NotAuthenticated, PermissionRefused
 from hubproject.models import Role
 from wireguard.models import AgentState, Peer
@@ -78,6 +78,7 @@ class HubViewSet(ViewSet):
 
     def release(self, request: Request) -> Response:
         """Ends the hold after a restore: the interface becomes what the database says."""
+        NoFields(data=body_of(request)).values()
         release_hold(by=caller(request), now=now())
         return Response({"success": True})
 

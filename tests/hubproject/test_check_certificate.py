@@ -63,14 +63,20 @@ def served(file: Path) -> Iterator[str]:
         thread.join()
 
 
+def check(settings, url: str, **options) -> None:
+    """Of the hub at this address, as its timer does it."""
+    settings.HUB_PUBLIC_URL = url
+    call_command("check_certificate", **options)
+
+
 def reported() -> TimerReport:
     return TimerReport.objects.get(errand="certificate check")
 
 
-def test_one_that_lasts_is_good_even_when_this_machine_does_not_trust_it(tmp_path):
+def test_one_that_lasts_is_good_even_when_this_machine_does_not_trust_it(tmp_path, settings):
     out = StringIO()
     with served(certificate_file(tmp_path / "pem", timedelta(days=60, hours=1))) as url:
-        call_command("check_certificate", url=url, stdout=out)
+        check(settings, url, stdout=out)
     assert "lasts 60 days" in out.getvalue()
     assert "does not trust it: self-signed certificate" in out.getvalue()
     assert reported().is_good
@@ -80,18 +86,18 @@ def test_one_that_lasts_is_good_even_when_this_machine_does_not_trust_it(tmp_pat
 @pytest.mark.parametrize(
     ("lasts", "said"), [(timedelta(days=13, hours=23), "ends in 13 days"), (-timedelta(1), "has expired")]
 )
-def test_one_that_ends_soon_or_is_over_fails_and_its_end_is_known(tmp_path, lasts, said):
+def test_one_that_ends_soon_or_is_over_fails_and_its_end_is_known(tmp_path, settings, lasts, said):
     with served(certificate_file(tmp_path / "pem", lasts)) as url, pytest.raises(CommandError, match=said):
-        call_command("check_certificate", url=url)
+        check(settings, url)
     assert not reported().is_good
     assert reported().expires_at is not None
 
 
-def test_nobody_there_is_a_failure(tmp_path):
+def test_nobody_there_is_a_failure(settings):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(CommandError, match="Connection refused"):
-        call_command("check_certificate", url=f"https://127.0.0.1:{port}")
+        check(settings, f"https://127.0.0.1:{port}")
     assert not reported().is_good
 
 
@@ -106,3 +112,15 @@ def test_a_hub_without_https_has_no_certificate(settings):
     call_command("check_certificate", url="http://127.0.0.1:8000", stdout=out)
     assert "no certificate" in out.getvalue()
     assert not TimerReport.objects.exists()
+
+
+def test_another_address_is_looked_at_and_not_reported_as_the_hubs(tmp_path):
+    with served(certificate_file(tmp_path / "pem", -timedelta(1))) as url, pytest.raises(CommandError, match="expired"):
+        call_command("check_certificate", url=url)
+    assert not TimerReport.objects.exists()
+
+
+@pytest.mark.parametrize("url", ["hub.example.com", "https:hub", "https://[::1", "https://127.0.0.1:99999", ""])
+def test_what_is_no_address_is_said_to_be_none(url):
+    with pytest.raises(CommandError, match="is no address"):
+        call_command("check_certificate", url=url)

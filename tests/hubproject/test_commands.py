@@ -74,6 +74,11 @@ def assert_one_line(done: Done, words: str) -> None:
         (["remove_spoke", "nobody"], "DELETE /api/installation/token/{id}"),
         (["backup"], "Nothing is backed up unencrypted"),
         (["backup", "--verify", "/nonexistent"], "no file"),
+        (["backup", "--verify", "/nonexistent", "--output", "/nonexistent"], "exclude each other"),
+        (["backup", "--key", "/nonexistent"], "--key goes with --verify"),
+        (["remove_spoke", "\udcff"], "UTF-8"),
+        (["create_admin", "\udcff"], "UTF-8"),
+        (["check_certificate", "--url", "https://[::1"], "no address"),
         (["restore", "/nonexistent"], "no file"),
         (["init_hub", "--network", "10.0.1.1/24", "--endpoint", "hub.example.com:51820"], "10.0.1.0/24"),
         (["init_hub", "--network", "10.0.1.0/24", "--endpoint", "hub.example.com"], "host:port"),
@@ -112,6 +117,13 @@ def test_a_name_that_is_taken_is_one_line(run):
     assert run(*arguments).status == 0
     assert_one_line(run(*arguments), "already has that name")
     assert ApiKey.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["nonsense", "wireguard.backends.NoSuchBackend"])
+def test_a_backend_that_is_none_is_one_line(run, settings, name):
+    settings.HUB_WIREGUARD_BACKEND = name
+    assert_one_line(run("hub_agent", "--once"), f"HUB_WIREGUARD_BACKEND is {name}")
 
 
 @pytest.mark.django_db

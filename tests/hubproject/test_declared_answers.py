@@ -42,6 +42,8 @@ def declared() -> set[tuple[str, int, str]]:
 
 def call(client: Client, operation: tuple[str, str], some_id: str = SOME_ID, **options: Any) -> Any:
     method, path = operation
+    if method == "post":
+        options = {"content_type": JSON, **options}
     return getattr(client, method)(re.sub(r"\{\w+\}", some_id, path), **options)
 
 
@@ -118,7 +120,7 @@ def of_tokens(admin: Client) -> None:
         return dict(answer.json())
 
     def reissue(token_id: str) -> None:
-        admin.post(f"/api/installation/token/{token_id}/reissue")
+        admin.post(f"/api/installation/token/{token_id}/reissue", content_type=JSON)
 
     first = issue_by_rest(spokeName="first", customIP="10.0.1.9")["token"]["id"]
     issue_by_rest(spokeName="first")
@@ -192,7 +194,7 @@ def of_clusters(admin: Client) -> None:
     admin.get("/api/proxmox/clusters")
     admin.get(cluster)
     admin.put(cluster, {"datacenter": "Berlin"}, content_type=JSON)
-    admin.post(f"{cluster}/nodes/{node['spokeId']}/confirm")
+    admin.post(f"{cluster}/nodes/{node['spokeId']}/confirm", content_type=JSON)
     admin.delete(f"{cluster}/nodes/{node['spokeId']}/confirm")
     for address in (cluster, f"/api/spoke/{node['spokeId']}", cluster):
         admin.delete(address)
@@ -210,8 +212,8 @@ def of_a_small_network(admin: Client) -> None:
 
 def past_the_limits(admin: Client, settings: Any) -> None:
     settings.RATE_LIMIT_MAX_TOKENS_PER_HOUR = 0
-    for name in ("issueToken", "reissueToken"):
-        call(admin, addresses()[name], data={"spokeName": "three"}, content_type=JSON)
+    call(admin, addresses()["issueToken"], data={"spokeName": "three"})
+    call(admin, addresses()["reissueToken"])
     for _ in range(31):
         register(UNKNOWN_TOKEN)
     fetch(UNKNOWN_TOKEN)

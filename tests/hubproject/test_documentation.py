@@ -27,7 +27,7 @@ def codes() -> set[str]:
 
 def settings_read() -> set[str]:
     source = (ROOT / "hubproject/settings.py").read_text()
-    return set(re.findall(r'(?:env\.\w+|_whole_number|_secret)\(\s*"([A-Z_]+)"', source))
+    return set(re.findall(r'(?:env\.\w+|_whole_number|_switch|_secret)\(\s*"([A-Z_]+)"', source))
 
 
 def paths(patterns: list[URLPattern | URLResolver], prefix: str = "") -> set[str]:

@@ -8,7 +8,7 @@ from django.test import Client
 from rest_framework.utils.serializer_helpers import BindingDict
 
 from spokes.serializers import RegisterSpoke
-from tests.conftest import JSON, assert_refused, everything, issue, new_key, refused_fields
+from tests.conftest import JSON, assert_refused, enrol, everything, issue, new_key, refused_fields
 from tokens.models import InstallationToken
 from wireguard.models import HubConfig
 
@@ -176,6 +176,28 @@ def test_it_refuses_a_required_field_that_is_missing_null_or_empty(admin, path, 
 def test_it_refuses_a_field_it_does_not_know_and_names_it(admin, path):
     body = REQUIRED[path] | {"spokename": "x", "token_hash": "y"}
     assert set(refused_fields(admin.post(path, body, content_type=JSON))) == {"spokename", "token_hash"}
+
+
+def calls_without_fields() -> list[str]:
+    node = enrol("node", os="proxmox", proxmoxClusterName="lab")["spoke"]
+    return [
+        f"/api/installation/token/{issue('open').row.id}/reissue",
+        f"/api/proxmox/clusters/{node['proxmoxClusterId']}/nodes/{node['id']}/confirm",
+        "/api/hub/release-hold",
+    ]
+
+
+def test_what_is_sent_to_a_call_that_needs_nothing_is_refused_rather_than_ignored(hub, admin):
+    for path in calls_without_fields():
+        assert set(refused_fields(admin.post(path, {"expiresInHours": 1}, content_type=JSON))) == {"expiresInHours"}
+        assert admin.post(path, "{", content_type=JSON).status_code == 400
+        assert admin.post(path, "a=b", content_type="application/x-www-form-urlencoded").status_code == 415
+
+
+@pytest.mark.parametrize("media_type", [JSON, "application/x-www-form-urlencoded", "text/plain"])
+def test_a_call_that_needs_nothing_needs_no_body(hub, admin, media_type):
+    for path in calls_without_fields():
+        assert admin.generic("POST", path, b"", content_type=media_type).status_code in {200, 201}
 
 
 def test_what_was_sent_is_not_kept_beyond_its_request(hub, monkeypatch):

@@ -8,7 +8,7 @@ from django.test import Client
 
 from hubproject import settings as product
 from hubproject.limits import GUESSES_PER_MINUTE
-from tests.conftest import assert_refused, issue, register
+from tests.conftest import JSON, assert_refused, issue, register
 from tests.live import live_hub
 from tests.prove.__main__ import redis_server
 
@@ -67,7 +67,7 @@ def test_an_admin_has_ten_times_as_many(hub, admin, settings):
 def test_reissuing_counts(hub, operator, settings):
     settings.RATE_LIMIT_MAX_TOKENS_PER_HOUR = 2
     issued = issue_over_rest(operator, "alpha").json()["token"]
-    again = operator.post(f"/api/installation/token/{issued['id']}/reissue", REMOTE_ADDR="192.0.2.1")
+    again = operator.post(f"/api/installation/token/{issued['id']}/reissue", content_type=JSON, REMOTE_ADDR="192.0.2.1")
     assert again.status_code == 201
     assert issue_over_rest(operator, "beta").status_code == 429
 

@@ -39,6 +39,8 @@ def show(data_dir: Path, *names: str, **variables: str) -> str:
         ("https://hub.example.com?x=1", "must look like"),
         ("https://hub.example.com#x", "must look like"),
         ("https://hub.example.com:port", "must look like"),
+        ("https://hub.example.com:0", "must look like"),
+        ("https://hub.example.com:65536", "must look like"),
         ("https://user:secret@hub.example.com", "must look like"),
         ("https://hub.example.com'", "must look like"),
         ("ftp://hub.example.com", "must look like"),
@@ -96,6 +98,8 @@ def test_plain_http_is_taken_when_it_is_allowed(tmp_path):
         ("HUB_WORKERS", -1, "hub.E002"),
         ("TOKEN_EXPIRATION_HOURS", 0, "hub.E002"),
         ("TOKEN_REGISTRATION_MINUTES", 0, "hub.E002"),
+        ("TOKEN_RETENTION_DAYS", 1_000_000, "hub.E002"),
+        ("TOKEN_EXPIRATION_HOURS", 10**12, "hub.E002"),
     ],
 )
 def test_settings_that_are_not_sane_are_found(settings, name, value, number):
@@ -133,6 +137,55 @@ def test_the_data_directory_is_made_for_its_owner_alone(tmp_path, secret_key):
 def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path):
     (tmp_path / "key").write_text("s" * 60)
     assert show(tmp_path, "SECRET_KEY", SECRET_KEY_FILE=str(tmp_path / "key")) == "s" * 60
+
+
+def test_the_line_end_of_a_secrets_file_is_no_part_of_the_secret(tmp_path):
+    names = ["SECRET_KEY", "HUB_SEALING_KEY", "HUB_BACKUP_PASSPHRASE"]
+    (tmp_path / "key").write_text("s" * 60 + "\n")
+    files = {f"{name}_FILE": str(tmp_path / "key") for name in names}
+    assert show(tmp_path, *names, **files) == " ".join(["s" * 60] * 3)
+
+
+def test_a_secret_that_begins_with_a_dollar_is_taken_as_it_stands(tmp_path):
+    assert show(tmp_path, "HUB_BACKUP_PASSPHRASE", HUB_BACKUP_PASSPHRASE="$HOME sweet") == "$HOME sweet"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("HUB_REQUIRE_MFA", "ture", "HUB_REQUIRE_MFA must be 1 or 0"),
+        ("DEBUG", "2", "DEBUG must be 1 or 0"),
+        ("HUB_METRICS_PER_SPOKE", "none", "HUB_METRICS_PER_SPOKE must be 1 or 0"),
+        ("HUB_ALLOW_PLAIN_HTTP", "si", "HUB_ALLOW_PLAIN_HTTP must be 1 or 0"),
+        ("DATABASE_URL", "secret@nowhere", "DATABASE_URL must begin with postgres://"),
+        ("DATABASE_URL", "mysql://hub:secret@127.0.0.1/hub", "DATABASE_URL must begin with postgres://"),
+        ("REDIS_URL", "secret@127.0.0.1:6379", "REDIS_URL must begin with redis://"),
+        ("HUB_SEALING_KEY_FILE", "/nonexistent/secret", "HUB_SEALING_KEY_FILE is /nonexistent/secret"),
+        ("HUB_THREADS_FILE", "/nonexistent/secret", "HUB_THREADS_FILE is /nonexistent/secret"),
+        ("HUB_DATA_DIR", "/proc/secret", "HUB_DATA_DIR is /proc/secret"),
+    ],
+)
+def test_a_value_that_nobody_can_have_meant_is_one_line(tmp_path, name, value, words):
+    done = run(tmp_path, ["manage.py", "list_spokes"], **{name: value})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert words in done.stderr
+    assert name in {"HUB_SEALING_KEY_FILE", "HUB_THREADS_FILE", "HUB_DATA_DIR"} or "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("word", ["1", "true", "YES", "on", " on "])
+def test_a_switch_is_on(tmp_path, word):
+    assert show(tmp_path, "HUB_REQUIRE_MFA", HUB_REQUIRE_MFA=word) == "True"
+
+
+@pytest.mark.parametrize("word", ["0", "false", "No", "off"])
+def test_a_switch_is_off(tmp_path, word):
+    assert show(tmp_path, "HUB_METRICS_PER_SPOKE", HUB_METRICS_PER_SPOKE=word) == "False"
+
+
+def test_an_empty_switch_is_as_it_would_be_left_out(tmp_path):
+    names = ["HUB_REQUIRE_MFA", "HUB_METRICS_PER_SPOKE"]
+    assert show(tmp_path, *names, **dict.fromkeys(names, "")) == "False True"
 
 
 def test_the_environment_wins_over_the_file_in_the_data_directory(tmp_path):

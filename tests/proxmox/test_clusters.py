@@ -220,6 +220,15 @@ def test_what_was_read_of_a_cluster_may_be_sent_back(hub, operator):
     assert operator.put(path(spoke), cluster, content_type="application/json").status_code == 200
 
 
+@pytest.mark.parametrize("body", [{}, {"datacenter": None}, {"datacenter": "Lyon"}])
+def test_what_changes_nothing_of_a_cluster_is_no_event_and_no_change(hub, operator, clock, body):
+    spoke = node("pve1")
+    before = operator.put(path(spoke), {"datacenter": "Lyon"}, content_type="application/json").json()["cluster"]
+    clock.shift(60)
+    assert operator.put(path(spoke), body, content_type="application/json").json()["cluster"] == before
+    assert AuditEvent.objects.filter(event="cluster.changed").count() == 1
+
+
 @pytest.mark.parametrize(
     "body", [{"clusterName": "other"}, {"health": "healthy"}, {"datacenter": 7}, {"datacenter": "x" * 101}]
 )

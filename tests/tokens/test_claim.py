@@ -210,6 +210,8 @@ def test_another_method_claims_nothing(hub, method):
         ("Range", "bytes=0-0"),
         ("Range", "bytes=0-"),
         ("Purpose", "prefetch"),
+        ("X-Purpose", "preview"),
+        ("X-Moz", "prefetch"),
         ("Sec-Purpose", "prefetch"),
         ("Sec-Purpose", "prefetch;prerender"),
         ("Purpose", "preview"),
@@ -234,7 +236,13 @@ def test_a_request_that_cannot_come_from_an_installer_claims_nothing(hub, name, 
 
 
 @pytest.mark.parametrize(
-    "accept", ["text/html", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "*/*, text/html;q=0.1"]
+    "accept",
+    [
+        "text/html",
+        "Text/HTML",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "*/*, text/html;q=0.1",
+    ],
 )
 def test_a_browser_gets_a_page_and_claims_nothing(hub, accept):
     issued = issue()

@@ -71,6 +71,14 @@ def test_a_redeemed_token_cannot_be_reissued(hub, operator):
     assert_refused(operator.post(path, content_type="application/json"), 400, "TOKEN_ALREADY_USED")
 
 
+def test_one_whose_successor_was_redeemed_cannot_be_reissued_even_after_the_removal(hub, operator):
+    old = issue("alpha")
+    spoke = register(reissue(operator, old).json()["token"]["token"]).json()
+    assert_refused(reissue(operator, old), 400, "TOKEN_ALREADY_USED")
+    operator.delete(f"/api/spoke/{spoke['spokeId']}")
+    assert_refused(reissue(operator, old), 400, "TOKEN_ALREADY_USED")
+
+
 def test_a_refused_reissue_leaves_the_old_command_as_it_was(hub, operator, settings):
     settings.RATE_LIMIT_MAX_TOKENS_PER_HOUR = 0
     old = issue("alpha")

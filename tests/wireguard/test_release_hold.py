@@ -47,7 +47,7 @@ def test_an_admin_releases_it(held, admin):
 
 def test_it_is_recorded_who_held_and_who_released_once(held, admin):
     for _ in range(2):
-        assert admin.post(PATH).status_code == 200
+        assert admin.post(PATH, content_type="application/json").status_code == 200
     events = AuditEvent.objects.filter(event__in=["hub.held", "hub.released"]).order_by("id")
     assert list(events.values_list("event", "actor")) == [
         ("hub.held", "test"),
@@ -57,7 +57,7 @@ def test_it_is_recorded_who_held_and_who_released_once(held, admin):
 
 @pytest.mark.parametrize("who", ["operator", "viewer", "anonymous"])
 def test_nobody_else_does(held, request, who):
-    answer = request.getfixturevalue(who).post(PATH)
+    answer = request.getfixturevalue(who).post(PATH, content_type="application/json")
     assert answer.status_code in {401, 403}
     assert AgentState.objects.get().hold
 

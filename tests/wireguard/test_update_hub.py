@@ -59,6 +59,16 @@ def test_a_read_only_or_unknown_field_that_would_change_is_refused(hub, admin, f
     assert field in refused_fields(put(admin, **{field: value}))
 
 
+def test_a_read_only_field_is_not_said_to_be_none(hub, admin):
+    fields = refused_fields(put(admin, publicKey="changed", mtu=1400))
+    assert fields == {"publicKey": ["Cannot be set, and is not what was sent."]}
+    assert refused_fields(put(admin, privateKey="x")) == {"privateKey": ["There is no such field."]}
+
+
+def test_a_list_of_something_else_is_told_what_it_should_hold(hub, admin):
+    assert refused_fields(put(admin, dns=[None])) == {"dns": ["Must be a list of texts."]}
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

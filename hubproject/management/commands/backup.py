@@ -27,6 +27,12 @@ class Command(RefusingCommand):
         parser.add_argument("--key", type=Path, metavar="FILE", help="with --verify: the recipient's secret key of gpg")
 
     def handle(self, *args: Any, output: Path | None, verify: str | None, key: Path | None, **options: Any) -> None:
+        if verify is None and key is not None:
+            raise CommandError(
+                "--key goes with --verify alone: a backup is made with HUB_BACKUP_RECIPIENT's public key."
+            )
+        if verify is not None and output is not None:
+            raise CommandError("--output and --verify exclude each other: one makes a backup, the other tries one.")
         # As Ctrl-C does, SIGTERM ends the programs behind and takes the drafts away.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         try:

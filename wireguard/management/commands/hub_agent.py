@@ -31,7 +31,10 @@ class Command(RefusingCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        backend = import_string(settings.HUB_WIREGUARD_BACKEND)()
+        try:
+            backend = import_string(settings.HUB_WIREGUARD_BACKEND)()
+        except ImportError as why:
+            raise CommandError(f"HUB_WIREGUARD_BACKEND is {settings.HUB_WIREGUARD_BACKEND}: {why}.") from None
         agent = Agent(backend, wakeup_for_database(), stop)
         keep_garbage_collection_rare()
         if not (once or down):
