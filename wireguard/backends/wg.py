@@ -1,5 +1,6 @@
 """The machine itself, by its programs: `wg`, `ip`, `nft` and, where the kernel has no WireGuard, `wireguard-go`."""
 
+import errno
 import os
 import re
 import socket
@@ -166,7 +167,8 @@ class WgBackend:
 
 def _answers(control_socket: str) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
-        return connection.connect_ex(control_socket) == 0
+        connection.setblocking(False)  # one that hangs has a full queue, in which a caller would wait for ever
+        return connection.connect_ex(control_socket) in {0, errno.EAGAIN}
 
 
 def _forwarding_problem(name: str, failure: OSError) -> BackendError:
