@@ -12,6 +12,8 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from hypothesis import HealthCheck
+from hypothesis import settings as generator
 
 from hubproject.access import create_api_key
 from hubproject.accounts import create_user
@@ -27,6 +29,10 @@ from wireguard.services import initialize_hub
 # could then not be interrupted, which is what some tests do.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a test generates is right or wrong however long it takes: a machine that does other things as well is slow.
+generator.register_profile("whatever-the-machine-does", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+generator.load_profile("whatever-the-machine-does")
 
 # Tests that take minutes run only when -m names their marker, as a make target of their own does.
 HEAVY = ("nspawn", "scripts_full")

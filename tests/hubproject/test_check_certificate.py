@@ -94,10 +94,10 @@ def test_one_that_ends_soon_or_is_over_fails_and_its_end_is_known(tmp_path, sett
 
 
 def test_nobody_there_is_a_failure(settings):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(CommandError, match="Connection refused"):
-        check(settings, f"https://127.0.0.1:{port}")
+    with socket.socket() as kept:  # nobody else gets the port meanwhile
+        kept.bind(("127.0.0.1", 0))
+        with pytest.raises(CommandError, match="Connection refused"):
+            check(settings, f"https://127.0.0.1:{kept.getsockname()[1]}")
     assert not reported().is_good
 
 

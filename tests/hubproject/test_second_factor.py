@@ -291,7 +291,7 @@ def test_what_is_no_passkey_is_not_added(ada, sent):
     assert not events("second_factor.added")
 
 
-def test_challenges_are_not_given_out_without_end(db):
+def test_challenges_are_not_given_out_without_end(db, clock):
     ask = {"Accept": "application/json"}
     assert {Client().get("/account/sign-in/passkey", headers=ask).status_code for _ in range(30)} == {200}
     assert Client().get("/account/sign-in/passkey", headers=ask).status_code == 429

@@ -14,7 +14,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()  # the walk reads the product's own OpenAPI document
 
-from tests.live import ROOT, LiveHub, live_hub
+from tests.live import ROOT, START_SECONDS, LiveHub, live_hub
 from tests.postgres import throw_away_server
 from tests.prove import races, schema_walk
 from tests.prove.secret_search import secret_search
@@ -91,7 +91,7 @@ def redis_server() -> Iterator[str]:
         command = ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", directory]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + START_SECONDS
             while not Path(socket).exists():
                 assert time.monotonic() < deadline, "redis-server did not start"
                 time.sleep(0.02)

@@ -15,7 +15,7 @@ from typing import Any
 import django
 from django.db import connections
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 def take_part(scenario: Any, number: int, barrier: Any, answers: Connection) -> None:

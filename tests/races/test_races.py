@@ -31,7 +31,7 @@ def call(environment: Environment, *arguments: str) -> str:
         env={**outer, "DJANGO_SETTINGS_MODULE": "hubproject.settings", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -63,7 +63,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     call(environment, "manage.py", "migrate", "-v0")
     yield environment
     if is_postgresql():
-        on_server(f"DROP DATABASE {name}")
+        on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def fresh(migrated: Environment, tmp_path: Path) -> Iterator[Environment]:
     name = f"race_{uuid4().hex}"
     on_server(f"CREATE DATABASE {name} TEMPLATE {template}")
     yield {**environment, "DATABASE_URL": f"{before}/{name}"}
-    on_server(f"DROP DATABASE {name}")
+    on_server(f"DROP DATABASE {name} WITH (FORCE)")  # the server may not have seen the crowd go
 
 
 Race = Callable[[str], tuple[list[list[Any]], dict[str, Any]]]

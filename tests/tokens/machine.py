@@ -15,6 +15,8 @@ import pytest
 
 from tokens.scripts import ScriptValues, render_script
 
+# How long anything may take there: none of what runs on a machine takes more than seconds on an idle one.
+PATIENCE = 120.0
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 NEEDED = ["dash", "bash", "busybox", "wg", "unshare", "nsenter", "setpriv"]
 needs_machine = pytest.mark.skipif(
@@ -187,6 +189,13 @@ def accepted(**hub):
     }
 
 
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.005)
+
+
 class Machine:
     """One throw-away machine; `shell` is what its `sh` is."""
 
@@ -202,11 +211,10 @@ class Machine:
         )
         assert self._process.stdout.readline() == b"ready\n"
         self._upper = overlay / "upper"
-        # The chroot is entered a moment after the word.
-        root = Path(f"/proc/{self._process.pid}/root")
-        while not (root / "record").exists():
-            time.sleep(0.001)
-        self.root = root
+        # The chroot is entered a moment after the word, and who comes before it is over would start outside of it.
+        process = Path(f"/proc/{self._process.pid}")
+        wait_until(lambda: (process / "comm").read_text() == "sleep\n")
+        self.root = process / "root"
         self.uses("10.9.9.9/24")
         self.answers(accepted())
 
@@ -278,7 +286,7 @@ class Machine:
     def run(self, *command, text="", **options):
         """Run a command with `text` on its standard input; return its exit code, output and error output."""
         process = self.start(*command, **options)
-        output, errors = process.communicate(text, timeout=30)
+        output, errors = process.communicate(text, timeout=PATIENCE)
         return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
     def pipe(self, script, **options):
@@ -289,6 +297,16 @@ class Machine:
         return self.run("sh", f"/{self.saved_copy}", "install", **options)
 
     # ---- what became of it
+
+    def wait_until_quiet(self):
+        """Until nothing runs on the machine any more, whoever is left of a killed run included."""
+        wait_until(lambda: not self.processes())
+
+    def processes(self):
+        """The ids of all that runs on the machine."""
+        own = _namespace(str(self._process.pid))
+        pids = {path.name for path in Path("/proc").glob("[0-9]*")} - {str(self._process.pid)}
+        return [pid for pid in pids if _namespace(pid) == own]
 
     @property
     def state(self):
@@ -324,3 +342,10 @@ class Machine:
 
     def configs(self):
         return sorted(path.name for path in (self.root / "etc/wireguard").iterdir())
+
+
+def _namespace(pid):
+    try:
+        return Path(f"/proc/{pid}/ns/mnt").readlink()
+    except OSError:
+        return None

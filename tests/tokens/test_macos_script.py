@@ -13,8 +13,8 @@ import subprocess
 import pytest
 
 from tests.tokens.mac import DAEMONS, PROGRAM, USER, mac_script
-from tests.tokens.machine import CONNECTED, STATE_HOME, TOKEN, accepted, body_of, last_line, needs_machine
-from tests.tokens.test_linux_script import AWKS, wait_until, with_awk
+from tests.tokens.machine import CONNECTED, STATE_HOME, TOKEN, accepted, body_of, last_line, needs_machine, wait_until
+from tests.tokens.test_linux_script import AWKS, with_awk
 from tokens.scripts import render_uninstall
 
 pytestmark = needs_machine

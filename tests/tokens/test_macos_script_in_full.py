@@ -7,8 +7,8 @@ import shlex
 import pytest
 
 from tests.tokens.mac import DAEMONS, PROGRAM, SHELLS, USER, mac_script
-from tests.tokens.machine import CONNECTED, HUB_KEY, STATE_HOME, TOKEN, accepted, last_line, needs_machine
-from tests.tokens.test_linux_script import finish, serve_script, wait_until
+from tests.tokens.machine import CONNECTED, HUB_KEY, STATE_HOME, TOKEN, accepted, last_line, needs_machine, wait_until
+from tests.tokens.test_linux_script import finish, serve_script
 from tests.tokens.test_macos_script import UNINSTALL, mode, refused
 from tokens.scripts import checked_commands, install_commands, script_sha256
 

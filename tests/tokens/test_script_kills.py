@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.tokens.mac import TracedMac, mac_script
-from tests.tokens.machine import SHELLS, STATE_HOME, accepted, last_line, linux_script, needs_machine
+from tests.tokens.machine import PATIENCE, SHELLS, STATE_HOME, accepted, last_line, linux_script, needs_machine
 from tests.tokens.traced_machine import TracedMachine
 from tokens.scripts import render_uninstall
 
@@ -77,7 +77,7 @@ class Victim(TracedMachine):
         if kill.call == "command":
             self.put("shim/kill-at", f"{kill.number} {running.pid}\n")
         with contextlib.suppress(BrokenPipeError):
-            running.communicate(script, timeout=60)
+            running.communicate(script, timeout=PATIENCE)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
         self.wait_until_quiet()

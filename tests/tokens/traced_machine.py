@@ -3,10 +3,9 @@
 import os
 import shutil
 import stat
-import time
 from pathlib import Path
 
-from tests.tokens.machine import RECORD, Machine
+from tests.tokens.machine import RECORD, Machine, wait_until
 
 # Stands before each command of the machine. Nothing but builtins, so that it starts no command itself.
 SHIM = r"""#!/usr/bin/dash
@@ -33,8 +32,7 @@ class TracedMachine(Machine):
         super().__init__(workplace, shell)
         # What keeps it alive is itself a command.
         record = self.root / "shim/commands"
-        while not record.exists() or "sleep 10000" not in self.commands():
-            time.sleep(0.001)
+        wait_until(lambda: record.exists() and "sleep 10000" in self.commands())
         self.forget()
 
     def _put_stand_ins(self, network: bool) -> None:
@@ -91,26 +89,6 @@ class TracedMachine(Machine):
                 if base != "upper" or not _is_same(path, Path("/") / inner):
                     found[f"{base}/{inner}"] = _description(path)
         return found
-
-    def wait_until_quiet(self) -> None:
-        """Until nothing runs on the machine any more, whoever is left of a killed run included."""
-        deadline = time.monotonic() + 20
-        while self.processes():
-            assert time.monotonic() < deadline, "something goes on running"
-            time.sleep(0.002)
-
-    def processes(self) -> list[str]:
-        """The ids of all that runs on the machine."""
-        own = _namespace(str(self._process.pid))
-        pids = {path.name for path in Path("/proc").glob("[0-9]*")} - {str(self._process.pid)}
-        return [pid for pid in pids if _namespace(pid) == own]
-
-
-def _namespace(pid: str) -> Path | None:
-    try:
-        return Path(f"/proc/{pid}/ns/mnt").readlink()
-    except OSError:
-        return None
 
 
 def _description(path: Path) -> tuple[int, bytes]:

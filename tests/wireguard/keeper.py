@@ -41,7 +41,7 @@ class RecordingBackend(MemoryBackend):
         super().create_interface(name)
 
     def dump(self, name: str) -> str:
-        self.may_dump.wait(10)
+        self.may_dump.wait(120)
         self._maybe_fail()
         return super().dump(name)
 

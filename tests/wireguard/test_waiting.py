@@ -59,7 +59,7 @@ def test_a_database_that_does_not_answer_stops_nobody_else(reading, monkeypatch)
             reading.generation()
     agent_has_applied(3)
     found = []
-    after = threading.Thread(target=lambda: found.append(reading._lock.acquire(timeout=5)))
+    after = threading.Thread(target=lambda: found.append(reading._lock.acquire(timeout=60)))
     after.start()
     after.join()
     assert found == [True]
@@ -74,5 +74,5 @@ def test_one_whose_connection_hangs_holds_up_nobody_else(reading):
         found = []
         other = threading.Thread(target=lambda: found.append(reading.generation()))
         other.start()
-        other.join(timeout=5)
+        other.join(timeout=60)
         assert found == [5]
