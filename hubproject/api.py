@@ -54,6 +54,10 @@ class StrictJSONParser(BaseParser):
         request = (parser_context or {}).get("request")
         if request is not None and request.headers.get("Content-Encoding", "identity") != "identity":
             raise errors.UnsupportedMediaType
+        # By what it says first: nobody waits for the rest of what is refused anyway.
+        told = request.headers.get("Content-Length", "") if request is not None else ""
+        if told.isdecimal() and int(told) > MAX_BODY_BYTES:
+            raise errors.RequestTooLarge
         body = stream.read(MAX_BODY_BYTES + 1)
         if len(body) > MAX_BODY_BYTES:
             raise errors.RequestTooLarge
@@ -251,6 +255,11 @@ def answer_exception(exception: Exception, context: dict[str, Any]) -> Response:
     refusal = as_refusal(exception)
     if isinstance(refusal, errors.InternalError):
         log.error("unhandled error in %s", context["view"].__class__.__name__, exc_info=exception)
+    if isinstance(refusal, errors.MethodNotAllowed):
+        # The framework names every method that its class has; of those, the route takes the ones with an action.
+        taken = getattr(context["view"], "action_map", None) or {}
+        refused = context["request"].method.lower()
+        context["view"].headers["Allow"] = ", ".join(name.upper() for name in taken if name != refused)
     return Response(refusal.body(), status=refusal.status, headers=refusal.headers)
 
 
@@ -273,7 +282,8 @@ _MEANINGS: list[tuple[tuple[type[Exception], ...], type[HubError]]] = [
 ]
 
 
-def _error_page(request: HttpRequest, refusal: HubError) -> HttpResponse:
+def error_page(request: HttpRequest, refusal: HubError) -> HttpResponse:
+    """What was refused before any view saw it, in the form its sender reads."""
     if request.path.startswith("/api/"):
         return JsonResponse(refusal.body(), status=refusal.status, headers=refusal.headers)
     if "text/html" in request.headers.get("Accept", ""):
@@ -286,27 +296,27 @@ def _error_page(request: HttpRequest, refusal: HubError) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler400: a foreign Host header among others."""
-    return _error_page(request, errors.BadRequest())
+    return error_page(request, errors.BadRequest())
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler403."""
-    return _error_page(request, errors.PermissionRefused())
+    return error_page(request, errors.PermissionRefused())
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler404."""
-    return _error_page(request, errors.NotFound())
+    return error_page(request, errors.NotFound())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500: whatever escaped a view, a database that went away among others."""
-    return _error_page(request, as_refusal(sys.exc_info()[1]))
+    return error_page(request, as_refusal(sys.exc_info()[1]))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """CSRF_FAILURE_VIEW."""
-    return _error_page(request, errors.PermissionRefused("The form came from another site or is too old."))
+    return error_page(request, errors.PermissionRefused("The form came from another site or is too old."))
 
 
 # --- Who asks -----------------------------------------------------------------------------------------------------

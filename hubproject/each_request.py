@@ -89,9 +89,11 @@ class CountedByView(PrometheusAfterMiddleware):  # type: ignore[misc] # the pack
     """django-prometheus' own counters, in which no caller can make up label values."""
 
     def process_request(self, request: HttpRequest) -> None:
-        # The package takes the length for a number, whatever a client wrote there.
-        if not re.fullmatch("[0-9]{0,18}", request.META.get("CONTENT_LENGTH") or "", re.ASCII):
-            request.META["CONTENT_LENGTH"] = ""
+        # The package takes the length for a number, whatever a client wrote there. One that is too long to count is
+        # cut, and not forgotten: who says nothing of a length has sent no body.
+        told = request.META.get("CONTENT_LENGTH") or ""
+        if not re.fullmatch("[0-9]{0,18}", told, re.ASCII):
+            request.META["CONTENT_LENGTH"] = "9" * 18 if re.fullmatch("[0-9]+", told, re.ASCII) else ""
             request.__dict__.pop("headers", None)
         super().process_request(request)
 

@@ -1,13 +1,17 @@
 """What holds for every request, whatever answers it."""
 
+import io
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from hubproject.access import has_second_factor
+from hubproject.api import MAX_BODY_BYTES, error_page
+from hubproject.errors import RequestTooLarge
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -33,6 +37,30 @@ class NeverStored:
         answer = self.get_response(request)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
+
+
+class BodiesInChunks:
+    """Reads a body whose length nobody told. Django takes it for none at all: a change would be told as done and lost.
+
+    nginx tells lengths; other proxies, and clients that come to web themselves, may send in chunks.
+    """
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        is_without_length = not request.META.get("CONTENT_LENGTH") and "Transfer-Encoding" in request.headers
+        if is_without_length and request.META.get("wsgi.input_terminated"):
+            try:
+                body = request.META["wsgi.input"].read(MAX_BODY_BYTES + 1)
+            except Exception as fault:  # of whatever server we run under, each with its own
+                raise BadRequest("The chunks of the body cannot be read.") from fault
+            if len(body) > MAX_BODY_BYTES:
+                return error_page(request, RequestTooLarge())
+            request.META["CONTENT_LENGTH"] = str(len(body))
+            request.__dict__.pop("headers", None)
+            request._stream = io.BytesIO(body)  # noqa: SLF001 - nothing public takes it
+        return self.get_response(request)
 
 
 class SignedOutInPlace:

@@ -59,7 +59,10 @@ def test_an_unknown_path_is_answered_404(viewer, path):
     ("path", "method"), [(path, method) for path, good in ROUTES.items() for method in METHODS if method not in good]
 )
 def test_a_method_that_a_path_does_not_take_is_answered_405(path, method):
-    assert_refused(getattr(Client(), method)(path), 405, "METHOD_NOT_ALLOWED")
+    answer = getattr(Client(), method)(path)
+    assert_refused(answer, 405, "METHOD_NOT_ALLOWED")
+    # HEAD comes with GET, except where it would claim or cost something.
+    assert {name.lower() for name in answer["Allow"].split(", ")} - {"head"} == ROUTES[path]
 
 
 def test_the_walk_over_the_routes_finds_them():

@@ -80,6 +80,12 @@ def test_it_refuses_a_body_of_more_than_64_kib(hub):
     assert everything() == before
 
 
+@pytest.mark.parametrize("length", [str(LIMIT + 1), "9" * 18, "9" * 30])
+def test_a_length_that_is_too_much_is_refused_before_the_body_has_come(hub, length):
+    answer = Client().generic("POST", REGISTER, b"{", content_type=JSON, CONTENT_LENGTH=length)
+    assert_refused(answer, 413, "REQUEST_TOO_LARGE")
+
+
 def test_it_reads_a_body_of_64_kib(hub):
     assert len(body_of_size(LIMIT)) == LIMIT
     assert "padding" in refused_fields(post(body_of_size(LIMIT)))

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,6 +65,42 @@ def test_what_is_no_http_is_refused_in_the_one_shape(hub, request_head):
     assert head.splitlines()[0] == b"HTTP/1.1 400 Bad Request"
     assert b"Content-Type: application/json" in head
     assert json.loads(body) == BadRequest().body()
+
+
+def in_chunks(hub: LiveHub, method: str, path: str, body: bytes) -> tuple[int, dict]:
+    """One call as the admin, whose body tells no length. The body is given with its chunks' sizes."""
+    where = urlsplit(hub.url)
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+    head += f"Content-Type: application/json\r\nAuthorization: Bearer {hub.keys['admin']}\r\n\r\n"
+    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+        connection.sendall(head.encode() + body)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return answer.status, json.loads(answer.read())
+
+
+def test_a_body_in_chunks_is_read_and_not_taken_for_none(hub):
+    hub.start_web()
+    status, answer = in_chunks(hub, "PUT", "/api/hub/config", b'8\r\n{"mtu": \r\n5\r\n1300}\r\n0\r\n\r\n')
+    assert (status, answer["hubConfig"]["mtu"]) == (200, 1300)
+    assert hub.call("GET", "/api/hub/config", role="viewer")[1]["mtu"] == 1300
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"10001\r\n" + b" " * 0x10001 + b"\r\n0\r\n\r\n", 413, "REQUEST_TOO_LARGE"),
+        (b"no size\r\n", 400, "BAD_REQUEST"),
+        (b"2\r\n{}and more\r\n0\r\n\r\n", 400, "BAD_REQUEST"),
+    ],
+    ids=["too much", "no chunk", "another length"],
+)
+def test_chunks_that_are_none_or_too_much_are_refused_and_change_nothing(hub, body, status, code):
+    hub.start_web()
+    before = hub.call("GET", "/api/hub/config", role="viewer")
+    answered, answer = in_chunks(hub, "PUT", "/api/hub/config", body)
+    assert (answered, answer["code"]) == (status, code)
+    assert hub.call("GET", "/api/hub/config", role="viewer") == before
 
 
 def test_without_an_agent_registering_does_not_wait(hub):
