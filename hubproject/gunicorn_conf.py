@@ -9,7 +9,9 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hubproject.settings")
 from django.conf import settings
+from gunicorn import util
 
+from hubproject.gunicorn_refusals import write_refusal
 from hubproject.service_manager import watch_web
 
 wsgi_app = "hubproject.wsgi:application"
@@ -19,7 +21,8 @@ threads = settings.HUB_THREADS
 worker_class = "gthread"
 timeout = 60
 graceful_timeout = 15
-# The most gunicorn takes. A longer line is refused by gunicorn itself, in HTML; up to here the answer is ours.
+# The most gunicorn takes. What is longer, or no HTTP at all, it refuses by itself: in our words.
+util.write_error = write_refusal
 limit_request_line = 8190
 limit_request_field_size = 8190
 logger_class = "hubproject.gunicorn_log.SameLines"

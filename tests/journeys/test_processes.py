@@ -1,13 +1,17 @@
 """Web and agent as real processes: how fast a change arrives, what a kill leaves, what web never does."""
 
+import json
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from hubproject.errors import BadRequest
 from tests.live import LiveHub, end, live_hub
 from wireguard.keys import generate_private_key, public_key_of
 
@@ -37,6 +41,29 @@ def test_register_and_remove_are_answered_once_the_agent_has_applied_them(hub):
     assert (status, answer["peerApplied"]) == (201, True)
     status, answer = hub.call("DELETE", f"/api/spoke/{answer['spokeId']}", role="operator")
     assert (status, answer["peerRemoved"]) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        "GET /api/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: 127.0.0.1\r\n\r\n",
+        "GET /api/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nNo colon\r\n\r\n",
+        "GET /api/healthz HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n",
+        "GET /api/healthz?" + "x" * 9000 + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        "POST /api/spoke/register HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: secret\r\n\r\n",
+        "<secret> HTTP/1.1\r\n\r\n",
+    ],
+    ids=["two hosts", "no header", "no version", "too long", "no coding", "no request"],
+)
+def test_what_is_no_http_is_refused_in_the_one_shape(hub, request_head):
+    hub.start_web()
+    where = urlsplit(hub.url)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+        connection.sendall(request_head.encode())
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.splitlines()[0] == b"HTTP/1.1 400 Bad Request"
+    assert b"Content-Type: application/json" in head
+    assert json.loads(body) == BadRequest().body()
 
 
 def test_without_an_agent_registering_does_not_wait(hub):
