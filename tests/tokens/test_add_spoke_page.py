@@ -296,7 +296,7 @@ def test_what_cannot_be_reissued_says_why(operating):
     issued = issue()
     InstallationToken.objects.update(state=State.REDEEMED)
     said = text_of(operating.post(f"{ADD}/{issued.row.pk}/reissue", follow=True))
-    assert "a new one for the same spoke would be a second machine" in said
+    assert "a new token for the same spoke would be a second machine" in said
 
 
 def test_revoke_asks_and_a_post_does_it(operating):
