@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 
+from hubproject.models import AuditEvent
 from proxmox.models import Cluster
 from spokes.models import Spoke
 from tests.conftest import BY_TEST, NOW, enrol, issue, register
@@ -39,6 +40,12 @@ def test_the_expected_node_is_confirmed_at_once_and_may_talk_to_its_cluster(clus
     assert spoke.confirmed
     assert Peer.objects.get(spoke=spoke).forwarding_group == cluster.forwarding_group
     assert HubConfig.objects.get().generation > before + 1
+
+
+def test_the_audit_log_says_for_which_node_a_command_was_issued(cluster):
+    expecting(cluster.pk)
+    told = AuditEvent.objects.filter(event="token.issued").latest("id").details
+    assert (told["node"], told["cluster"]) == ("pve2", str(cluster.pk))
 
 
 @pytest.mark.parametrize(

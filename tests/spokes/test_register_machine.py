@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from hubproject.models import AuditEvent
 from proxmox.models import Cluster
 from spokes.models import Spoke
 from tests.conftest import BY_TEST, enrol, issue, refused_fields, register
@@ -104,6 +105,8 @@ def test_a_node_makes_its_cluster_known(hub):
     assert (spoke["isProxmox"], spoke["proxmoxNodeName"], spoke["proxmoxVersion"]) == (True, "pve1", "8.1.4")
     cluster = cluster_of(spoke)
     assert (cluster.cluster_name, cluster.fingerprint, cluster.known_nodes) == ("pve", "ab" * 32, ["pve1", "pve2"])
+    event = AuditEvent.objects.get(event="cluster.found")
+    assert (event.object, event.details) == ("pve", {"cluster": str(cluster.pk), "fingerprint": "ab" * 32})
 
 
 def test_the_platform_alone_makes_a_proxmox_node(hub):
@@ -159,7 +162,7 @@ def test_without_a_fingerprint_a_node_joins_none_of_two_proven_clusters(hub):
         (["pve1", "pve2"], ["pve1", "pve2"]),
         ("pve1,pve2", ["pve1", "pve2"]),
         (" pve1 , pve2 ,", ["pve1", "pve2"]),
-        ([" pve1 ", ""], ["pve1"]),
+        ([" pve1 ", "", "p"], ["pve1", "p"]),
         (["pve1", 5, None, ["x"]], ["pve1"]),
         ([], []),
         ("", []),

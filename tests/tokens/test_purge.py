@@ -26,6 +26,10 @@ def state_of(issued) -> str:
     return InstallationToken.objects.get(pk=issued.row.pk).state
 
 
+def test_before_the_hub_is_set_up_there_is_nothing_to_purge(db):
+    assert purge() == (0, 0)
+
+
 @pytest.mark.parametrize(("milliseconds", "state"), [(-1, "issued"), (0, "expired"), (1, "expired")])
 def test_it_records_an_issued_token_as_expired_from_the_very_moment(hub, clock, milliseconds, state):
     issued = issue()

@@ -86,6 +86,12 @@ def test_a_refused_reissue_leaves_the_old_command_as_it_was(hub, operator, setti
     assert fetch(old.secret).status_code == 200
 
 
+def test_nobody_elses_command_is_touched(hub, operator):
+    old, others = issue("alpha"), issue("beta")
+    reissue(operator, old)
+    assert fetch(others.secret).status_code == 200
+
+
 def test_it_is_recorded_with_what_it_replaces(hub, operator):
     old = issue("alpha")
     reissue(operator, old)
