@@ -1,6 +1,7 @@
 """Puts a restored database in the place of the hub's own, in one step; the one before is kept under another name."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -20,6 +21,9 @@ STILL_RUNNING = (
     "or Ctrl-C of `make run`. Tunnels stay up."
 )
 _LOCK_SECONDS = 3.0
+# PostgreSQL sees the end of a connection a while after it, our own before this one included.
+_LEAVING_SECONDS = 5.0
+_LEAVING_POLL_SECONDS = 0.05
 _ENDINGS_OF_LOG = ("-wal", "-shm")
 
 
@@ -111,11 +115,17 @@ _OTHERS = """
 
 
 def refuse_when_others_are_connected() -> None:
-    """Raises BackupError when somebody else is connected to the PostgreSQL database."""
+    """Raises BackupError when somebody else is connected to the PostgreSQL database, and stays so."""
+    deadline = time.monotonic() + _LEAVING_SECONDS
     with connection.cursor() as cursor:
-        cursor.execute(_OTHERS)
-        if number := cursor.fetchone()[0]:
-            raise BackupError(f"{STILL_RUNNING} ({number} others are connected to the database.)")
+        while True:
+            cursor.execute(_OTHERS)
+            number = cursor.fetchone()[0]
+            if not number:
+                return
+            if time.monotonic() > deadline:
+                raise BackupError(f"{STILL_RUNNING} ({number} others are connected to the database.)")
+            time.sleep(_LEAVING_POLL_SECONDS)
 
 
 def _put_postgresql(archive: Archive, afterwards: Callable[[], None], now: datetime) -> str:

@@ -17,7 +17,9 @@ def main(name: str, events: int) -> None:
     from django.utils import timezone
 
     from hubproject.audit import Caller, record
+    from tests.races.crowd import wait_long_for_sqlite
 
+    wait_long_for_sqlite()
     connection.ensure_connection()
     print("ready", flush=True)
     sys.stdin.readline()

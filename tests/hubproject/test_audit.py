@@ -202,7 +202,7 @@ def test_eight_processes_write_one_chain_without_a_gap():
     for writer in writers:
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    outcomes = [writer.communicate(timeout=120) for writer in writers]
+    outcomes = [writer.communicate(timeout=600) for writer in writers]
     assert [(writer.returncode, errors) for writer, (_, errors) in zip(writers, outcomes, strict=True)] == [(0, "")] * 8
     rows = chain()
     assert [number for number, _, _ in rows] == list(range(1, 8 * 20 + 2))

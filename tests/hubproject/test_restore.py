@@ -23,6 +23,7 @@ from hubproject.audit import verify_audit
 from hubproject.backup_programs import BackupError
 from hubproject.models import ApiKey, AuditEvent, Role
 from hubproject.restore import LEAP, Plan, plan_restore, restore
+from hubproject.restore_database import refuse_when_others_are_connected
 from hubproject.restore_files import files_to_put, put_files
 from spokes.models import Spoke
 from tests.backups import back_up, opened_backup
@@ -136,6 +137,14 @@ def test_a_database_that_somebody_has_open_is_left_alone(hub):
     with closing(other), pytest.raises(BackupError, match="still running"):
         put_back(path)
     assert not AuditEvent.objects.filter(event="hub.restored").exists()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's connections")
+def test_who_has_just_left_is_not_taken_for_somebody_who_has_it_open():
+    at = connection.settings_dict
+    for _ in range(50):
+        psycopg.connect(host=at["HOST"], user=at["USER"], dbname=at["NAME"]).close()
+        refuse_when_others_are_connected()
 
 
 def test_a_hub_whose_agent_is_alive_is_left_alone(hub):
