@@ -90,7 +90,9 @@ def opened(path: Path, *, passphrase: str = "", key: Path | None = None) -> Iter
         try:
             members = _members(content)
             manifest = _manifest(members.pop(MANIFEST))
-        except (tarfile.TarError, KeyError, TypeError, ValueError, OSError):
+            for name in {SEALING_KEY, SECRET_KEY} & members.keys():
+                members[name].decode("ascii")
+        except (tarfile.TarError, KeyError, TypeError, ValueError, OSError, RecursionError):
             raise BackupError(f"{path} is encrypted like a backup, but is not one of a hub.") from None
     sums = {name: hashlib.sha256(member).hexdigest() for name, member in members.items()}
     if sums != manifest.members:
@@ -113,7 +115,8 @@ def _members(content: IO[bytes]) -> dict[str, bytes]:
     members: dict[str, bytes] = {}
     with tarfile.open(fileobj=content, mode="r:") as tar:
         for info in tar:
-            file = tar.extractfile(info) if info.isreg() else None
+            # A sparse one may say that it is larger than any memory.
+            file = tar.extractfile(info) if info.isreg() and not info.issparse() else None
             if file is None or info.name in members or not _NAME.fullmatch(info.name):
                 raise ValueError(info.name)
             members[info.name] = file.read()
@@ -127,4 +130,9 @@ def _manifest(raw: bytes) -> Manifest:
     manifest = Manifest(**found)
     if manifest.made.tzinfo is None:
         raise ValueError(manifest.made_at)
+    texts = [manifest.version, manifest.engine, manifest.audit_hash, manifest.hub, *manifest.counts]
+    texts += [word for app, name in manifest.migrations for word in (app, name)]
+    numbers = [manifest.generation, manifest.audit_number, *dict(manifest.counts).values()]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise TypeError(MANIFEST)
     return manifest

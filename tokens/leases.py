@@ -20,8 +20,16 @@ def lease_name(spoke_name: str, now: datetime) -> None:
     """Makes sure that nobody holds this name, in any case; raises SpokeNameInUse."""
     holders = InstallationToken.objects.filter(lease_name=spoke_name.lower())
     expire_lapsed(holders, now)
-    if holders.exists():
-        raise SpokeNameInUse(f"{spoke_name} is already the name of a spoke or an open install command.")
+    holder = holders.first()
+    if holder is not None and holder.state == State.REDEEMED:
+        raise SpokeNameInUse(f"{spoke_name} is already the name of a spoke.")
+    if holder is not None:
+        # Perhaps of this very caller, whose answer was lost: the command was shown in that answer alone.
+        raise SpokeNameInUse(
+            f"{spoke_name} is already the name of an open install command, {holder.token_prefix}….",
+            recovery_hint="Where that command was lost, reissue it: in the dashboard, or by POST "
+            f"/api/installation/token/{holder.pk}/reissue. Else choose another name, or revoke it first.",
+        )
 
 
 def lease_host(hub: HubConfig, custom_ip: str | None, now: datetime) -> int:

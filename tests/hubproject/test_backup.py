@@ -1,13 +1,16 @@
 """`backup`: whole, consistent and encrypted, or not there at all; and `--verify` notices what would not restore."""
 
+import io
 import re
 import shutil
 import stat
 import subprocess
+import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -22,7 +25,7 @@ from hubproject import backup_programs
 from hubproject.audit import verify_audit
 from hubproject.backup import make_backup, newest_backup, verify_backup
 from hubproject.backup_check import in_scratch
-from hubproject.backup_file import SEALING_KEY, opened
+from hubproject.backup_file import DATABASE, SEALING_KEY, SECRET_KEY, Archive, opened, write_archive
 from hubproject.backup_programs import BackupError
 from hubproject.models import TimerReport
 from spokes.models import Spoke
@@ -275,12 +278,55 @@ def test_another_passphrase_and_another_file_are_refused(directory, real_hub, se
         ({"audit_hash": "0" * 64}, "does not end where"),
         ({"migrations": [["hubproject", "9999_from_the_future"]]}, "newer version"),
         ({"engine": "oracle"}, "not supported"),
+        ({"engine": None}, "is not one of a hub"),
+        ({"migrations": [["hubproject"]]}, "is not one of a hub"),
+        ({"counts": ["audit_head"]}, "is not one of a hub"),
+        ({"generation": "7"}, "is not one of a hub"),
     ],
 )
 def test_a_manifest_that_says_something_else_is_noticed(directory, real_hub, tmp_path, manifest, said):
     other = rewritten(back_up(), tmp_path / "other", **manifest)
     with pytest.raises(BackupError, match=said):
         verify_backup(other)
+
+
+def key_that_is_no_text(archive: Archive) -> bytes:
+    tar = io.BytesIO()
+    write_archive(
+        tar, replace(archive.manifest, members={}), [(SECRET_KEY, b"\xff"), (f"{DATABASE}0", archive.database.read())]
+    )
+    return tar.getvalue()
+
+
+def packed(content: bytes, **headers: str) -> bytes:
+    """A tar with this as its manifest."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("manifest.json")
+        info.size, info.pax_headers = len(content), headers
+        archive.addfile(info, io.BytesIO(content))
+    return tar.getvalue()
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        pytest.param(key_that_is_no_text, id="a key that is no text"),
+        pytest.param(lambda _: packed(b"[" * 100_000), id="a manifest without a bottom"),
+        pytest.param(
+            lambda _: packed(b"", **{"GNU.sparse.size": str(1 << 50), "GNU.sparse.map": "0,0"}),
+            id="a file of holes, larger than any memory",
+        ),
+    ],
+)
+def test_what_was_packed_to_trip_up_its_reader_is_no_backup(directory, real_hub, tmp_path, pack):
+    with opened_backup(back_up()) as archive:
+        content = pack(archive)
+    other = tmp_path / "other"
+    with other.open("wb") as file, backup_programs.encrypting(file, passphrase=PASSPHRASE) as pipe:
+        pipe.write(content)
+    with pytest.raises(BackupError, match="is not one of a hub"), opened_backup(other):
+        pass
 
 
 def test_a_file_that_is_not_the_one_its_manifest_names_is_noticed(directory, real_hub, tmp_path):

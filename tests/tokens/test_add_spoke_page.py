@@ -146,7 +146,7 @@ def test_a_form_opened_anew_does_not_repeat_an_earlier_one(operating):
         ({"address": "10.0.1.1"}, "address", "10.0.1.1 is the hub's own address."),
         ({"address": "nonsense"}, "address", "Must be an IPv4 address"),
         ({"address": "10.0.1.2"}, "address", "10.0.1.2 belongs to taken. Leave this empty to take 10.0.1.3."),
-        ({"name": "Taken"}, "name", "Taken is already the name of a spoke"),
+        ({"name": "Taken"}, "name", "Taken is already the name of an open install command"),
     ],
 )
 def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays(operating, changes, field, said):
@@ -349,7 +349,7 @@ def test_one_wrong_name_issues_none_and_every_wrong_one_is_told(operating):
     issue("taken")
     answer = add_several(operating, "good\ntaken\n!bad")
     said = error_beside(answer, "names")
-    assert "taken: taken is already the name of a spoke" in said
+    assert "taken: taken is already the name of an open install command" in said
     assert "!bad: Must be 1 to 63 letters" in said
     assert "good" not in said
     assert "good\ntaken\n!bad" in text_of(answer).replace("\r", "")

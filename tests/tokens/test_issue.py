@@ -193,9 +193,20 @@ def test_a_name_is_unique_without_regard_to_case_among_open_tokens(hub, operator
     assert "Alpha".lower() in assert_refused(ask(operator, again), 409, "SPOKE_NAME_IN_USE")["error"].lower()
 
 
+def test_who_asks_again_because_the_answer_was_lost_is_told_how_to_have_the_command(hub, operator):
+    lost = ask(operator, "alpha").json()["token"]
+    refusal = assert_refused(ask(operator, "alpha"), 409, "SPOKE_NAME_IN_USE")
+    assert lost["tokenPrefix"] in refusal["error"]
+    assert lost["token"] not in str(refusal)
+    way = f"/api/installation/token/{lost['id']}/reissue"
+    assert way in refusal["recoveryHint"]
+    assert operator.post(way, content_type=JSON).json()["token"]["allowedIPs"] == lost["allowedIPs"]
+
+
 def test_a_name_is_unique_among_live_spokes(hub, operator):
     enrol("alpha")
-    assert_refused(ask(operator, "ALPHA"), 409, "SPOKE_NAME_IN_USE")
+    refusal = assert_refused(ask(operator, "ALPHA"), 409, "SPOKE_NAME_IN_USE")
+    assert "reissue" not in refusal["recoveryHint"]
 
 
 def test_a_name_is_free_again_after_a_revocation(hub, operator):

@@ -38,6 +38,13 @@ def test_the_new_command_works_for_the_same_name_id_and_address_and_the_old_one_
     assert register(token["token"]).json()["spokeId"] == str(old.row.spoke_id)
 
 
+def test_who_reissues_again_because_the_answer_was_lost_is_told_which_token_holds_the_name_now(hub, operator):
+    old = issue("alpha")
+    lost = reissue(operator, old).json()["token"]
+    refusal = assert_refused(reissue(operator, old), 409, "SPOKE_NAME_IN_USE")
+    assert f"/api/installation/token/{lost['id']}/reissue" in refusal["recoveryHint"]
+
+
 def test_the_lease_is_handed_over_and_never_rests(hub, operator):
     old = issue("alpha")
     reissue(operator, old)

@@ -434,6 +434,24 @@ def test_a_port_that_is_taken_is_said_keeps_nothing_else_from_coming_up_and_is_h
 
 
 @pytest.mark.journey
+def test_an_mtu_that_took_away_the_ipv6_address_is_put_right_with_it(machine):
+    service, hub = WireGuardService(machine), replace(HUB, addresses=("10.0.1.1/24", "fd00:1::1/112"))
+    service.bring_up(hub, by_key(FIRST))
+    run("ip", "link", "set", "dev", "wg0", "mtu", "1000")
+    assert {drift.kind for drift in service.look(hub).wrong} == {Kind.ADDRESS, Kind.MTU}
+    assert service.bring_up(hub, by_key(FIRST)).failure is None
+    assert service.look(hub).wrong == ()
+
+
+@pytest.mark.journey
+def test_another_device_of_its_name_is_left_alone_and_said(machine):
+    run("ip", "link", "add", "wg0", "type", "bridge")
+    with pytest.raises(BackendError, match="What bears that name is no interface of WireGuard"):
+        WireGuardService(machine).bring_up(HUB, by_key(FIRST))
+    assert "bridge" in run("ip", "-details", "link", "show", "wg0")
+
+
+@pytest.mark.journey
 def test_a_wireguard_go_that_was_killed_is_replaced(machine):
     service = WireGuardService(machine)
     service.bring_up(HUB, by_key(FIRST))

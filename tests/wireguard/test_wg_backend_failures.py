@@ -129,6 +129,12 @@ def test_of_a_failing_wg_only_the_kernels_reason_is_told(machine):
     assert str(failure.value) == expected
 
 
+def test_an_interface_of_another_kind_is_told_with_what_to_do(machine):
+    machine.play("wg", "echo 'Unable to access interface: Protocol not supported' >&2; exit 1")
+    with pytest.raises(BackendError, match=r"no interface of WireGuard.* once it is taken away \(ip link delete\)"):
+        machine.backend.dump("lo")
+
+
 def test_a_failure_where_the_interface_is_gone_says_that_it_is_gone(machine):
     machine.play("wg", "echo 'Unable to access interface: Protocol not supported' >&2; exit 1")
     with pytest.raises(InterfaceMissing, match=r"^There is no interface wg-none\.$"):
@@ -283,11 +289,12 @@ def test_an_interface_that_does_not_appear_is_not_waited_for_for_ever(machine):
 
 
 @pytest.mark.journey
-def test_deleting_waits_while_the_old_daemon_is_there_and_not_for_ever_when_it_hangs(machine):
+@pytest.mark.parametrize("room", [128, 0], ids=["with room for more", "full at once"])
+def test_deleting_waits_while_the_old_daemon_still_answers(machine, room):
     machine.play("ip", "exit 0")
     with own_namespace(), socket.socket(socket.AF_UNIX) as old_daemon:
         old_daemon.bind("/run/wireguard/wg-none.sock")
-        old_daemon.listen(1)  # takes two connections, and then nobody's
+        old_daemon.listen(room)
         started = time.monotonic()
         machine.backend.delete_interface("wg-none")
         assert time.monotonic() - started >= PATIENCE

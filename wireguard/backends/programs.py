@@ -88,14 +88,21 @@ def _start_problem(arguments: list[str], error: OSError | subprocess.TimeoutExpi
     return BackendError(f"{program} could not be started: {error.strerror}.")
 
 
+_HINTS = {
+    # The interface was given addresses of its own before: what is in use is its port.
+    "Address already in use": "Another program has its UDP port: ss -lunp shows which.",
+    "Protocol not supported": "What bears that name is no interface of WireGuard, or its wireguard-go answers no more: "
+    "once it is taken away (ip link delete), it is made anew.",
+}
+
+
 def failure_of(finished: Finished) -> BackendError:
     """What to say of a program that ended with an error."""
     command = _shortened(finished.args)
     if _LACKING_PRIVILEGE.search(finished.stderr):
         return PrivilegeMissing(f"`{command}` was refused: this process lacks the privilege (CAP_NET_ADMIN).")
     reason = _quotable(finished.args[0], finished.stderr.strip())
-    # The interface was given addresses of its own before: what is in use is its port.
-    hint = " Another program has its UDP port: ss -lunp shows which." if "Address already in use" in reason else ""
+    hint = next((f" {hint}" for words, hint in _HINTS.items() if words in reason), "")
     return BackendError(f"`{command}` failed with exit status {finished.returncode}{reason}.{hint}")
 
 

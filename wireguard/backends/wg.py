@@ -67,14 +67,15 @@ class WgBackend:
             self._run_on(name, ["wg", "set", name, *(word for words in chunk for word in words)])
 
     def set_addresses(self, name: str, addresses: Sequence[str], mtu: int) -> None:
-        # Removing comes first and the rest is read again: with a network's first address go its other ones.
+        # The MTU comes first: below 1280 the kernel takes no IPv6 address.
+        if self.link_state(name).mtu != mtu:
+            self._run_on(name, ["ip", "link", "set", "dev", name, "mtu", str(mtu)])
+        # Removing comes next and the rest is read again: with a network's first address go its other ones.
         for address in sorted(set(self.link_state(name).addresses) - set(addresses)):
             self._run_on(name, ["ip", "address", "delete", address, "dev", name])
-        state = self.link_state(name)
-        for address in [address for address in addresses if address not in state.addresses]:
+        there = self.link_state(name).addresses
+        for address in [address for address in addresses if address not in there]:
             self._run_on(name, ["ip", "address", "add", address, "dev", name])
-        if state.mtu != mtu:
-            self._run_on(name, ["ip", "link", "set", "dev", name, "mtu", str(mtu)])
 
     def link_up(self, name: str) -> None:
         self._run_on(name, ["ip", "link", "set", "dev", name, "up"])
@@ -167,7 +168,8 @@ class WgBackend:
 
 def _answers(control_socket: str) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.setblocking(False)  # one that hangs has a full queue, in which a caller would wait for ever
+        # A daemon that hangs takes no connection off its queue: for room in a full one we would wait for ever.
+        connection.setblocking(False)
         return connection.connect_ex(control_socket) in {0, errno.EAGAIN}
 
 
