@@ -197,7 +197,8 @@ def test_the_same_pair_works_for_as_long_as_the_spoke_lives(hub, clock):
 
 
 def test_another_key_is_answered_410_and_the_record_names_both_addresses(hub):
-    issued = issue()
+    enrol("registered-elsewhere")
+    issued = issue("beta")
     Client().get(f"/api/installation/script/{issued.secret}?platform=linux", REMOTE_ADDR="192.0.2.10")
     body = {"token": issued.secret, "publicKey": new_key(), "os": "linux"}
     Client().post("/api/spoke/register", body, content_type=JSON, REMOTE_ADDR="192.0.2.11")
@@ -207,7 +208,7 @@ def test_another_key_is_answered_410_and_the_record_names_both_addresses(hub):
     event = AuditEvent.objects.get(event="token.refused")
     assert event.source_address == "198.51.100.66"
     assert (event.details["claimedFrom"], event.details["registeredFrom"]) == ("192.0.2.10", "192.0.2.11")
-    assert Spoke.objects.get().peer.public_key == body["publicKey"]
+    assert Spoke.objects.get(name="beta").peer.public_key == body["publicKey"]
 
 
 @pytest.mark.parametrize("ending", ["redeemed", "revoked"])
