@@ -3,6 +3,7 @@
 The only module of the project that starts processes. Both backends are held to one contract test.
 """
 
+import errno
 import ipaddress
 import json
 import os
@@ -352,8 +353,10 @@ def become_wireguard_go(name: str) -> NoReturn:
 
 
 def _answers(control_socket: str) -> bool:
+    """Whether somebody listens there. Who hangs lets callers queue up; beyond them it would be waited for ever."""
     with socket.socket(socket.AF_UNIX) as connection:
-        return connection.connect_ex(control_socket) == 0
+        connection.setblocking(False)
+        return connection.connect_ex(control_socket) in {0, errno.EAGAIN}
 
 
 def _forwarding_problem(name: str, failure: OSError) -> BackendError:
