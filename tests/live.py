@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -78,6 +79,29 @@ class LiveHub:
         while not holds():
             assert time.monotonic() < deadline, (self.home / "log").read_text()[-3000:]
             time.sleep(0.02)
+
+    def freeze(self, process: "subprocess.Popen[bytes]") -> None:
+        """Stops a process where it holds no lock of SQLite: with one, it would hold up everybody who writes."""
+
+        def stands_still_without_a_lock() -> bool:
+            process.send_signal(signal.SIGSTOP)
+            self.wait_for(lambda: "State:\tT" in Path(f"/proc/{process.pid}/status").read_text())
+            if self._takes_a_write():
+                return True
+            process.send_signal(signal.SIGCONT)
+            return False
+
+        self.wait_for(stands_still_without_a_lock)
+
+    def _takes_a_write(self) -> bool:
+        if "DATABASE_URL" in self.environment:
+            return True
+        with closing(sqlite3.connect(self.home / "database.sqlite", timeout=0, isolation_level=None)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            return True
 
     def health(self) -> str:
         return str(self.call("GET", "/api/healthz")[1]["agent"])
@@ -185,7 +209,17 @@ def _url_of(server: str, name: str) -> str:
     return f"{server.rpartition('/')[0]}/{name}" if server else ""
 
 
+_kept_ports: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that is ours until this test run ends, long before whoever is told of it listens there.
+
+    A bound socket keeps it from everybody who takes any port. Who asks for this one by its number gets it all the same,
+    as long as he sets SO_REUSEADDR, as servers do, and nobody listens there yet.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _kept_ports.append(kept)
+    return int(kept.getsockname()[1])

@@ -46,8 +46,11 @@ def _strike(
     number: int,
 ) -> float:
     """Seconds until the standby has applied something that was asked for after the blow."""
+    if blow == signal.SIGSTOP:
+        hub.freeze(acting)
+    else:
+        acting.send_signal(blow)
     struck = time.monotonic()
-    acting.send_signal(blow)
     _enrol(hub, f"after-{number}")
     hub.wait_for(lambda: any(pid == standby.pid and at > struck for pid, at, _ in notes(hub.home)), seconds=30)
     took = time.monotonic() - struck

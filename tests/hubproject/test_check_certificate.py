@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from hubproject import certificate
 from hubproject.models import TimerReport
+from tests.live import free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -88,10 +89,8 @@ def test_one_that_ends_soon_or_is_over_fails_and_its_end_is_known(tmp_path, last
 
 
 def test_nobody_there_is_a_failure(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     with pytest.raises(CommandError, match="Connection refused"):
-        call_command("check_certificate", url=f"https://127.0.0.1:{port}")
+        call_command("check_certificate", url=f"https://127.0.0.1:{free_port()}")
     assert not reported().is_good
 
 
