@@ -131,7 +131,7 @@ def test_by_keyboard_alone_a_key_is_revoked_and_what_happens_is_asked_first(visi
     visitor.page.locator("#dialog[open]").wait_for()
     assert focused(visitor) == "Cancel"
     visitor.page.keyboard.press("Enter")
-    assert not visitor.page.locator("#dialog").is_visible()
+    visitor.page.locator("#dialog").wait_for(state="hidden")
     assert focused(visitor) == "Revoke terraform…"
     visitor.page.keyboard.press("Enter")
     visitor.page.locator("#dialog[open]").wait_for()
@@ -139,6 +139,7 @@ def test_by_keyboard_alone_a_key_is_revoked_and_what_happens_is_asked_first(visi
     assert focused(visitor) == "Revoke terraform"
     visitor.page.keyboard.press("Enter")
     visitor.page.locator(".toast").wait_for()
+    visitor.page.wait_for_load_state()
     assert visitor.page.locator(".toast").inner_text() == "terraform revoked."
     assert visitor.page.get_by_role("link", name="Revoke terraform…").count() == 0
 

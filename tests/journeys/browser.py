@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import hmac
 import os
-import socket
 import struct
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from tests.live import free_port
+
 REPOSITORY = Path(__file__).parents[2]
 SCREENSHOTS = REPOSITORY / "screenshots"
 CHROMIUM = "/usr/bin/chromium"
@@ -25,6 +26,7 @@ FLAGS = [
     *("--disable-component-update", "--disable-sync"),
 ]
 START_SECONDS = 30.0
+LEAST_LEFT_SECONDS = 15.0
 # Width, height, colours.
 LOOKS = {"light": (1440, 900, "light"), "dark": (1440, 900, "dark"), "phone": (390, 844, "light")}
 
@@ -49,8 +51,7 @@ class Web:
 @contextlib.contextmanager
 def running_web(home: Path, **settings: str) -> Iterator[Web]:
     """gunicorn on a free port of localhost, the one name for which browsers offer passkeys without https."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     known = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     own = {"HUB_DATA_DIR": str(home), "HUB_BIND": f"127.0.0.1:{port}", "HUB_PUBLIC_URL": f"http://localhost:{port}"}
     web = Web(f"http://localhost:{port}", {**known, "DJANGO_SETTINGS_MODULE": "hubproject.settings", **own, **settings})
@@ -63,7 +64,7 @@ def running_web(home: Path, **settings: str) -> Iterator[Web]:
         yield web
     finally:
         process.terminate()
-        process.wait(START_SECONDS)
+        process.wait(2 * START_SECONDS)
 
 
 def _wait_until_up(web: Web, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -105,9 +106,15 @@ class Visitor:
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
+        self._until_there()
 
     def follow(self, name: str) -> None:
         self.page.get_by_role("link", name=name, exact=True).click()
+        self._until_there()
+
+    def _until_there(self) -> None:
+        """A click returns with the first bytes of the page it leads to; what is on it may be asked at its end."""
+        self.page.wait_for_load_state()
 
     def show(self, name: str) -> None:
         """Pictures of the page, light, dark and on a phone; nothing may stick out at the side."""
@@ -148,9 +155,14 @@ def give_passkey_device(context: BrowserContext, page: Page) -> None:
     devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
-def code_of(secret: str, *, at: float | None = None) -> str:
-    """What an authenticator app shows: RFC 6238 with six digits every 30 seconds."""
-    counter = struct.pack(">Q", int((at or time.time()) // 30))
+def code_of(secret: str) -> str:
+    """What an authenticator app shows: RFC 6238 with six digits every 30 seconds.
+
+    It is waited for one that will last: a busy machine takes its time to send it, and an old one is not taken.
+    """
+    if (left := 30 - time.time() % 30) < LEAST_LEFT_SECONDS:
+        time.sleep(left)
+    counter = struct.pack(">Q", int(time.time() // 30))
     digest = hmac.digest(b32decode(secret), counter, hashlib.sha1)
     start = digest[-1] & 15
     return f"{(int.from_bytes(digest[start : start + 4]) & 0x7FFFFFFF) % 10**6:06}"

@@ -70,6 +70,6 @@ def test_a_hub_is_set_up_and_its_first_spoke_is_seen_to_connect(lab: Lab) -> Non
         assert seen - handshake <= SEEN_WITHIN, "wg tells the moment in whole seconds"
         assert secret not in visitor.page.content()
         assert visitor.page.locator("ol.progress > li.done").count() == 4
-        visitor.page.get_by_role("link", name="View laptop").click()
+        visitor.follow("View laptop")
         assert visitor.page.get_by_role("heading", name="laptop").is_visible()
         assert visitor.complaints == []
