@@ -66,7 +66,8 @@ def test_the_agent_counts_what_turned_inactive_since_the_look_before(make_agent,
     peer = want_peer(2)
     agent = make_agent()
     agent.turn()
-    backend.hear("wg0", heard(peer, at=timezone.now() - SILENT + timedelta(seconds=1)))
+    # A minute before it counts as silent: `wg` tells moments in whole seconds, and looks take their time.
+    backend.hear("wg0", heard(peer, at=timezone.now() - SILENT + timedelta(minutes=1)))
     look(agent, ticks)
     assert AgentState.current().handshake_failures == 0
     AgentState.objects.update(failures_counted_until=timezone.now() - timedelta(hours=1))
