@@ -75,7 +75,7 @@ def machine() -> dict[str, object]:
     return footprint() | {"mounts": mounts()}
 
 
-def assert_deserted(spaces: Namespaces, *, within: float = 5.0) -> None:
+def assert_deserted(spaces: Namespaces, *, within: float = 30.0) -> None:
     """A namespace that no process lives in and no mount names is gone, with its links, mounts and files."""
     deadline = time.monotonic() + within
     while (left := spaces.inhabitants()) and time.monotonic() < deadline:

@@ -208,14 +208,14 @@ class Host:
         """A file that only root of this host may read."""
         self.run(["install", "-D", "--mode=600", "/dev/stdin", path], given=text, check=True)
 
-    def round_trip(self, address: str, *, count: int = 1, timeout: float = 1.0) -> float | None:
+    def round_trip(self, address: str, *, count: int = 1, timeout: float = 5.0) -> float | None:
         """Milliseconds of the fastest of `count` pings; None when one of them stays without an answer."""
         argv = ["ping", "-n", "-i", "0.1", "-c", str(count), "-W", str(timeout), address]
-        done = self.run(argv, timeout=count * (timeout + 1) + 5)
+        done = self.run(argv, timeout=count * (timeout + 1) + PATIENCE)
         times = [float(ms) for ms in re.findall(r" time=([0-9.]+) ms", done.stdout)]
         return min(times) if len(times) == count else None
 
-    def ping(self, address: str, *, count: int = 1, timeout: float = 1.0) -> bool:
+    def ping(self, address: str, *, count: int = 1, timeout: float = 5.0) -> bool:
         return self.round_trip(address, count=count, timeout=timeout) is not None
 
     def wg_dump(self, interface: str = "wg0") -> list[list[str]]:

