@@ -55,15 +55,22 @@ class Ground:
 
     def suffer(self, kinds: Sequence[Drift]) -> float:
         """How long it takes until everything is as it was, in seconds."""
-        other = public_key_of(generate_private_key())
-        for kind in kinds:
-            self.hub.host.run(kind.command.format(victim=self.victim.public_key, other=other), check=True)
-        began = time.monotonic()
-        assert self.hub.state() != self.right, "the drift had no effect, so this proves nothing"
+        began = self._spoil(kinds)
         while (state := self.hub.state()) != self.right:
             assert time.monotonic() - began < 2 * WITHIN_SECONDS, f"never repaired:\n{_altered(self.right, state)}"
             time.sleep(0.2)
         return time.monotonic() - began
+
+    def _spoil(self, kinds: Sequence[Drift]) -> float:
+        """When it was done. A look may come right after it and put it right unseen; no second one comes as soon."""
+        other = public_key_of(generate_private_key())
+        for _ in range(2):
+            for kind in kinds:
+                self.hub.host.run(kind.command.format(victim=self.victim.public_key, other=other), check=True)
+            began = time.monotonic()
+            if self.hub.state() != self.right:
+                return began
+        raise AssertionError("the drift had no effect, so this proves nothing")
 
 
 def _altered(right: str, state: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ class HubMachine:
         return agent
 
     def wait_until_up(self) -> None:
-        self.host.run("until ip link show dev wg0 up 2>&1 | grep -q UP; do sleep 0.1; done", timeout=30)
+        self.host.run("until ip link show dev wg0 up 2>&1 | grep -q UP; do sleep 0.1; done", timeout=60)
 
     def start_web(self) -> Process:
         gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:hubproject.gunicorn_conf"]
@@ -90,10 +91,13 @@ class PingingSpoke:
     def pinging(self) -> Iterator[Process]:
         ping = self.host.start(["ping", "-n", "-D", "-i", "0.1", HUB_IN_TUNNEL])
         try:
+            while "icmp_seq=" not in ping.written():
+                assert ping.poll() is None, ping.complaints()
+                time.sleep(0.02)
             yield ping
         finally:
             ping.send_signal(2)
-            ping.wait(10)
+            ping.wait(60)
 
 
 def lost(ping: Process) -> int:

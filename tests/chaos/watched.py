@@ -23,8 +23,11 @@ def enrolments_under_watch(machines: int = 200, clients: int = 8, live: int = 10
         hub.start_web()
         peers = new_peers(live)
         hub.want_peers(peers)
-        hub.host.run(f"until [ $(wg show wg0 peers | wc -l) = {live} ]; do sleep 0.05; done", timeout=20)
+        hub.host.run(f"until [ $(wg show wg0 peers | wc -l) = {live} ]; do sleep 0.05; done", timeout=60)
         watch = hub.host.start([sys.executable, "-m", "tests.chaos.watched"], given="\n".join(key for key, _ in peers))
+        while "watching" not in watch.written():
+            assert watch.poll() is None, watch.complaints()
+            time.sleep(0.02)
         began = time.monotonic()
         command = [
             sys.executable,
@@ -37,10 +40,10 @@ def enrolments_under_watch(machines: int = 200, clients: int = 8, live: int = 10
         done = hub.host.run(command, given=hub.keys["operator"], timeout=300)
         took = time.monotonic() - began
         assert done.returncode == 0, done.stderr[-2000:]
-        hub.host.run(f"until [ $(wg show wg0 peers | wc -l) = {live + machines} ]; do sleep 0.05; done", timeout=20)
+        hub.host.run(f"until [ $(wg show wg0 peers | wc -l) = {live + machines} ]; do sleep 0.05; done", timeout=60)
         watch.send_signal(15)
-        watch.wait(10)
-        looks, missing = map(int, watch.written().split())
+        watch.wait(60)
+        looks, missing = map(int, watch.written().split()[1:])
     assert looks > took / EVERY_SECONDS / 4, f"only {looks} looks in {took:.0f} s"
     assert missing == 0, f"{missing} of {looks} looks found a live peer missing"
     return (
@@ -57,6 +60,7 @@ def _watch(keys: set[str]) -> None:
     signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     wanted = {b64decode(key).hex() for key in keys}
     looks = missing = 0
+    print("watching", flush=True)
     while not told:
         present = {line[11:] for line in _control_socket().splitlines() if line.startswith("public_key=")}
         looks, missing = looks + 1, missing + (not wanted <= present)
