@@ -248,7 +248,7 @@ def test_reloading_nginx_and_web_loses_no_request(front):
         asker.join()
     assert set(answers) == {200}
     assert len(answers) >= 180
-    assert (front.hub.home / "log").read_text().count("Hang up") >= 3
+    front.hub.wait_for(lambda: (front.hub.home / "log").read_text().count("Hang up") >= 3)
 
 
 def test_slow_clients_take_nobody_elses_turn(front):

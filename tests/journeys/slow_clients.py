@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 BETWEEN_LETTERS = 0.5
+LEAST_ASKED = 3
 
 
 @dataclass
@@ -29,11 +30,14 @@ class Found:
 def slow_clients(
     ask: Callable[[], int], connect: Callable[[], socket.socket], *, sockets: int, seconds: float
 ) -> Found:
-    """Keeps so many slow clients going for so long, and asks beside them. One that is hung up on comes again."""
+    """Keeps so many slow clients going for so long, and until a few were asked beside them, however slow the machine.
+
+    One that is hung up on comes again.
+    """
     found, slow = Found(), [connect() for _ in range(sockets)]
     deadline = time.monotonic() + seconds
     try:
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or found.answered + found.refused < LEAST_ASKED:
             slow = [_slowly(client, connect) for client in slow]
             _ask_beside(ask, found)
             time.sleep(BETWEEN_LETTERS)
