@@ -278,7 +278,7 @@ class Machine:
     def run(self, *command, text="", **options):
         """Run a command with `text` on its standard input; return its exit code, output and error output."""
         process = self.start(*command, **options)
-        output, errors = process.communicate(text, timeout=30)
+        output, errors = process.communicate(text, timeout=120)
         return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
     def pipe(self, script, **options):

@@ -94,7 +94,7 @@ class TracedMachine(Machine):
 
     def wait_until_quiet(self) -> None:
         """Until nothing runs on the machine any more, whoever is left of a killed run included."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.processes():
             assert time.monotonic() < deadline, "something goes on running"
             time.sleep(0.002)
