@@ -98,8 +98,9 @@ def test_settings_are_in_it(directory, real_hub, settings, tmp_path):
         assert archive.members["settings/.env"] == b"HUB_WORKERS=1\n"
 
 
-def test_a_recipients_backup_opens_with_his_secret_key_alone(directory, real_hub, settings, tmp_path):
+def test_a_recipients_backup_opens_with_his_secret_key_alone(directory, real_hub, settings, tmp_path, monkeypatch):
     public, secret = gpg_keys(tmp_path)
+    homes = homes_of_gpg(monkeypatch)
     settings.HUB_BACKUP_RECIPIENT = str(public)
     path = back_up()
     with pytest.raises(BackupError, match="cannot be opened"):
@@ -108,7 +109,8 @@ def test_a_recipients_backup_opens_with_his_secret_key_alone(directory, real_hub
     call_command("backup", "--verify", stdout=(out := StringIO()))
     assert "Not checked" in out.getvalue()
     assert not TimerReport.objects.filter(errand="backup check").exists()
-    assert not gpg_leftovers()
+    assert homes
+    assert not [home for home in homes if Path(home).exists()]
 
 
 def gpg_keys(tmp_path: Path) -> tuple[Path, Path]:
@@ -126,8 +128,17 @@ def gpg_keys(tmp_path: Path) -> tuple[Path, Path]:
     return public, secret
 
 
-def gpg_leftovers() -> list[str]:
-    return [str(path) for path in Path("/dev/shm").glob("hub-gpg-*")]
+def homes_of_gpg(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Those that are made from now on, here: other test runs make theirs at the same time."""
+    homes: list[str] = []
+
+    class Noted(tempfile.TemporaryDirectory):
+        def __enter__(self) -> str:
+            homes.append(super().__enter__())
+            return homes[-1]
+
+    monkeypatch.setattr(backup_programs.tempfile, "TemporaryDirectory", Noted)
+    return homes
 
 
 # --- What it refuses ----------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def redis_server() -> Iterator[str]:
         command = ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", directory]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not Path(socket).exists():
                 assert time.monotonic() < deadline, "redis-server did not start"
                 time.sleep(0.02)
