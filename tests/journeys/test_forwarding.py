@@ -23,6 +23,7 @@ from tests.journeys.demo import (
     answers_of,
     hub_answers,
     start_ping,
+    wait_for_answers,
     wait_for_health,
 )
 from tests.journeys.lab import Host, Lab, Process
@@ -221,7 +222,7 @@ def test_changing_the_mode_drops_no_ping_to_the_hub_and_ends_what_is_not_allowed
     for mode in ("open", "cluster", "isolated"):
         world.set_mode(mode)
         closed_at = time.time()
-        time.sleep(0.5)
+        assert wait_for_answers(to_hub, lambda answers, since=closed_at: answers[-1][0] > since + 0.5)
     # What is under way may still arrive; who goes on answering does so for longer.
     wait_for(lambda: answers_of(to_hub)[-1][0] > closed_at + 2 * MAY_BE_UNDER_WAY)
     for ping in (to_hub, to_node):
