@@ -87,7 +87,7 @@ def _enrol_under_watch(
     for process in (watch, again):
         process.send_signal(15)
         process.wait(30)
-    samples, missing = map(int, watch.written().split())
+    samples, missing = map(int, watch.written().split()[1:])
     dead_live = field.run(_ALL_SHAKEN.format(**hub), timeout=60).returncode
     newcomers = Servant(ground.host("new"), "tests.benchmarks.spokes_at_work", hub["endpoint"], hub["hub"])
     addresses = ["10.0.0.9"] * machines

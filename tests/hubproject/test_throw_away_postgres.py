@@ -34,7 +34,7 @@ def assert_gone(home: Path) -> None:
 
 def test_its_exit_status_is_the_commands_and_nothing_is_left():
     with start("import os; print(os.environ['DATABASE_URL']); raise SystemExit(7)") as runner:
-        out, _ = runner.communicate(timeout=60)
+        out, _ = runner.communicate(timeout=180)
     assert runner.returncode == 7
     assert_gone(home_in(out))
 
@@ -46,6 +46,6 @@ def test_a_signal_ends_the_command_and_the_server(number):
         pid, _, url = runner.stdout.readline().partition(" ")
         psycopg.connect(host=str(home_in(url)), user="hub", dbname="hub").close()
         runner.send_signal(number)
-        assert runner.wait(30) == 128 + number
+        assert runner.wait(120) == 128 + number
     assert_gone(home_in(url))
     assert not Path("/proc", pid).exists()

