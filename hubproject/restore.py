@@ -1,7 +1,7 @@
 """Makes this machine the hub that a backup was made of. Everything is opened and tried before the first write."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,17 @@ from hubproject.restore_files import Put, files_to_put, put_files
 from spokes.models import Spoke
 from tokens.models import InstallationToken, State
 from tokens.services import revoke_token
+from wireguard.lease import LONGEST_SECONDS
 from wireguard.models import AgentState, HubConfig
 from wireguard.services import start_hold
 
 # Past whatever the lost hub may have counted to since its backup: nothing that remembers its numbers is confused.
 LEAP = 1_000_000
+# No agent's lease lasts so long, two clocks that differ a little included. One that seems to is of an agent that ended
+# without giving it back before the clock was set back; it would refuse for as long as that was. Nothing is lost by not
+# believing it: an agent that lives has the database open all the while, which is refused of itself, and one that is
+# cut off from its database is kept from writing by its term, as it is when its lease has run out.
+LONGEST_LEASE = timedelta(seconds=LONGEST_SECONDS + 60)
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ def _hub_here(now: datetime) -> Here:
         return Here()
     hub = HubConfig.objects.filter(id=1).values("endpoint", "generation").first()
     lease: Any = AgentState.objects.filter(id=1).values("term", "lease_expires_at").first() or {}
-    if (until := lease.get("lease_expires_at")) and until > now:
+    if (until := lease.get("lease_expires_at")) and now < until <= now + LONGEST_LEASE:
         raise BackupError(f"{STILL_RUNNING} (The agent's lease runs until {until:%H:%M:%S} UTC.)")
     if hub is None:
         return Here("a database without a hub", term=lease.get("term", 0))

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.http import QueryDict
 from django.utils.http import urlencode
 
-from hubproject.templatetags.look import STATES
+from hubproject.state_shapes import STATES
 from proxmox.models import Cluster, ClusterQuerySet, Health
 from spokes.listing import numbers_in
 from spokes.models import Spoke, SpokeQuerySet

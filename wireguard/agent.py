@@ -23,6 +23,8 @@ from wireguard.models import HubConfig
 from wireguard.wakeup import Wakeup
 
 STANDBY_SECONDS = 1.0
+# Of `run_once`: one look, one more after each repair, and then it ends, whatever there is still to do.
+MOST_TURNS_ONCE = 10
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +83,11 @@ class Agent:
         self.turn()
         if not self._lease.is_held:
             return f"Another agent is in charge: {self._waits_for}."
-        while self._keeper.is_looking:
+        for _ in range(MOST_TURNS_ONCE):
+            if not self._keeper.is_looking:
+                break
             self._keeper.wait_for_look()
-            self.turn()
+            self.turn()  # may be hindered before it comes to the look, and that for good
         problem = self._keeper.problem
         self._close()
         return problem

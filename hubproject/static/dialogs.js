@@ -3,6 +3,7 @@
 import { setClock } from './ages.js'
 
 const dialog = document.getElementById('dialog')
+let asked = new AbortController()
 
 function show (text, from) {
   const asked = new DOMParser().parseFromString(text, 'text/html').querySelector('section.dialog')
@@ -22,6 +23,17 @@ function addressOf (asking) {
   return asking.href || `${asking.formAction}?${new URLSearchParams(new FormData(asking.form))}`
 }
 
+// The question of that address, or null for whatever is none: signed out, gone, or nothing came.
+async function questionAt (address, signal) {
+  try {
+    const answer = await fetch(address, { signal })
+    setClock(answer.headers.get('Date'))
+    return answer.ok && !answer.redirected ? await answer.text() : null
+  } catch {
+    return null
+  }
+}
+
 document.addEventListener('click', async (event) => {
   const link = event.target.closest('[data-dialog]')
   if (event.target.closest('dialog [data-cancel]')) {
@@ -32,10 +44,13 @@ document.addEventListener('click', async (event) => {
     const menu = link.closest('details.menu')
     if (menu) menu.open = false
     const address = addressOf(link)
-    const answer = await fetch(address).catch(() => null)
-    if (answer) setClock(answer.headers.get('Date'))
-    // Whatever is no question (signed out, gone) is shown as the page it is.
-    if (!answer?.ok || answer.redirected || !show(await answer.text(), address)) window.location.assign(address)
+    asked.abort() // who asks for something else must not be shown this one, and agree to it
+    asked = new AbortController()
+    const { signal } = asked
+    const text = await questionAt(address, signal)
+    if (signal.aborted) return
+    // What is no question is shown as the page it is.
+    if (text === null || !show(text, address)) window.location.assign(address)
   }
 })
 

@@ -99,7 +99,11 @@ function tick () {
 function ask (part) {
   const seconds = Number(part.dataset.live)
   due.set(part, Date.now() + (trouble ? Math.max(RETRY, seconds) : seconds) * 1000)
-  window.htmx.ajax('GET', part.dataset.liveUrl || location.pathname + location.search, { source: part, target: part, swap: 'none' })
+  const address = part.dataset.liveUrl || location.pathname + location.search
+  // Else htmx would ask again by itself as soon as this has ended, and where that fails too nobody could catch it.
+  part.setAttribute('hx-sync', 'this:drop')
+  // That no answer came is told below, like all that becomes of a request.
+  window.htmx.ajax('GET', address, { source: part, target: part, swap: 'none' }).catch(() => {})
 }
 
 // --- What to do with an answer ---

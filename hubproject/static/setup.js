@@ -4,11 +4,24 @@ import './forms.js'
 
 const form = document.querySelector('[data-checks]')
 let waiting
+let asked = new AbortController()
+
+// The page, or null where none came: then what is shown stays, and whatever is typed next asks again.
+async function answerTo (values, signal) {
+  try {
+    const answer = await fetch(form.dataset.checks, { method: 'POST', body: values, signal })
+    return answer.ok ? await answer.text() : null
+  } catch {
+    return null
+  }
+}
 
 async function check () {
-  const answer = await fetch(form.dataset.checks, { method: 'POST', body: new FormData(form) })
-  if (!answer.ok) return
-  const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html')
+  asked.abort() // its answer would be of what was typed before
+  asked = new AbortController()
+  const text = await answerTo(new FormData(form), asked.signal)
+  if (text === null) return
+  const fresh = new DOMParser().parseFromString(text, 'text/html')
   for (const id of ['checks', 'endpoint-warning']) {
     const [old, now] = [document.getElementById(id), fresh.getElementById(id)]
     if (old.textContent.trim() !== now.textContent.trim()) old.replaceChildren(...now.childNodes)

@@ -15,27 +15,10 @@ from django.utils.text import capfirst
 
 from hubproject.charts import Chart, in_units, sparkline
 from hubproject.models import ApiKey
+from hubproject.state_shapes import STATES
 
 register = template.Library()
 
-# Shape, tone and word of every state. A shape and a word tell states apart where colours cannot.
-STATES = {
-    "active": ("disc", "ok", "Active"),
-    "pending": ("half", "warn", "Pending"),
-    "inactive": ("ring", "off", "Inactive"),
-    "not_enrolled": ("dashed", "off", "Not enrolled"),
-    "healthy": ("disc", "ok", "All Active"),
-    "degraded": ("triangle", "warn", "Degraded"),
-    "critical": ("diamond", "bad", "Critical"),
-    "down": ("square", "bad", "All Inactive"),
-    "empty": ("dashed", "off", "No nodes"),
-    "issued": ("dashed", "off", "Waiting"),
-    "claimed": ("half", "warn", "Fetched"),
-    "redeemed": ("disc", "ok", "Registered"),
-    "expired": ("struck", "off", "Expired"),
-    "revoked": ("struck", "off", "Revoked"),
-    "stopped": ("triangle", "warn", "Stopped"),
-}
 NOTHING = "\N{EN DASH}"
 # In tables these stand back, so that the exceptions stand out.
 CALM = {"active", "healthy", "redeemed"}

@@ -27,6 +27,7 @@ SLICE = {
     "test_a_spoke_is_cut_off_by_keyboard_alone",
     "test_who_is_signed_out_meanwhile_is_told_and_the_page_goes_on_afterwards",
     "test_by_keyboard_alone_a_key_is_revoked_and_what_happens_is_asked_first",
+    "test_a_question_that_comes_late_does_not_take_the_place_of_the_one_asked_for_since",
 }
 
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.template import Context, Template
 
+from hubproject.state_shapes import STATES
 from hubproject.templatetags.look import (
-    STATES,
     by_the_clock,
     calendar_words,
     in_words,

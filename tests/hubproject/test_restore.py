@@ -29,6 +29,7 @@ from spokes.models import Spoke
 from tests.backups import back_up, opened_backup
 from tests.conftest import BY_TEST, enrol, issue, signed_in_as
 from tokens.models import InstallationToken, State
+from wireguard.lease import LONGEST_SECONDS
 from wireguard.models import AgentState, HubConfig
 from wireguard.sealed_key import sealing_private_half
 from wireguard.sealing import generate_sealing_key, sealing_public_half
@@ -126,15 +127,24 @@ def test_a_backup_of_an_older_version_is_brought_to_this_ones_schema(hub):
 # --- What it refuses ----------------------------------------------------------------------------------------------
 
 
+def somebody_else() -> Any:
+    """Connected to the database of the test, as a running hub is."""
+    at = connection.settings_dict
+    if connection.vendor == "postgresql":
+        return psycopg.connect(host=at["HOST"], user=at["USER"], dbname=at["NAME"])
+    other = sqlite3.connect(at["NAME"])
+    other.execute("SELECT * FROM hub_config").fetchall()
+    return other
+
+
+def lease_until(seconds_ahead: float) -> None:
+    until = timezone.now() + timedelta(seconds=seconds_ahead)
+    AgentState.objects.update_or_create(id=1, defaults={"lease_holder": "x", "lease_expires_at": until})
+
+
 def test_a_database_that_somebody_has_open_is_left_alone(hub):
     path = back_up()
-    at = connection.settings_dict
-    if connection.vendor == "sqlite":
-        other: Any = sqlite3.connect(at["NAME"])
-        other.execute("SELECT * FROM hub_config").fetchall()
-    else:
-        other = psycopg.connect(host=at["HOST"], user=at["USER"], dbname=at["NAME"])
-    with closing(other), pytest.raises(BackupError, match="still running"):
+    with closing(somebody_else()), pytest.raises(BackupError, match="still running"):
         put_back(path)
     assert not AuditEvent.objects.filter(event="hub.restored").exists()
 
@@ -147,12 +157,29 @@ def test_who_has_just_left_is_not_taken_for_somebody_who_has_it_open():
         refuse_when_others_are_connected()
 
 
-def test_a_hub_whose_agent_is_alive_is_left_alone(hub):
+@pytest.mark.parametrize("seconds_ahead", [60, LONGEST_SECONDS])
+def test_a_hub_whose_agent_is_alive_is_left_alone(hub, seconds_ahead):
     path = back_up()
-    later = timezone.now() + timedelta(hours=1)
-    AgentState.objects.update_or_create(id=1, defaults={"lease_holder": "x", "lease_expires_at": later})
-    with pytest.raises(BackupError, match="systemctl stop"):
+    lease_until(seconds_ahead)
+    with pytest.raises(BackupError, match=r"systemctl stop .*The agent's lease runs until"):
         put_back(path)
+
+
+def test_a_lease_of_an_agent_that_died_before_the_clock_was_set_back_is_no_hindrance(hub):
+    path = back_up()
+    enrol("since-registered")
+    lease_until(3600)
+    put_back(path)
+    assert not Spoke.objects.exists()
+    assert AgentState.current().lease_expires_at is None
+
+
+def test_a_running_hub_whose_clock_was_set_back_is_left_alone_for_its_connection(hub):
+    path = back_up()
+    lease_until(3600)
+    with closing(somebody_else()), pytest.raises(BackupError, match="still running"):
+        put_back(path)
+    assert not AuditEvent.objects.filter(event="hub.restored").exists()
 
 
 def test_without_a_terminal_it_wants_yes_and_shows_what_is_here_and_what_comes(hub):

@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPResponse
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from hubproject.errors import BadRequest
+from spokes.services import REGISTER_WAIT_SECONDS
 from tests.live import LiveHub, end, live_hub
 from wireguard.keys import generate_private_key, public_key_of
 

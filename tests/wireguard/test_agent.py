@@ -275,6 +275,33 @@ def test_it_brings_nothing_up_when_the_network_overlaps_the_machines_own(make_ag
     assert not backend.interface_exists("wg0")
 
 
+class RefusedOnceSeen(RecordingBackend):
+    """Whoever looks at its interface finds it gone afterwards, and the machine in a network that overlaps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals = 0
+
+    def dump(self, name: str) -> str:
+        dumped = super().dump(name)
+        self.delete_interface(name)
+        self._networks.append("10.0.0.0/16")
+        return dumped
+
+    def local_networks(self, *, without: str) -> list[str]:
+        self.refusals += bool(self._networks)
+        if self.refusals > 100:
+            raise Kill
+        return super().local_networks(without=without)
+
+
+def test_once_ends_with_the_reason_when_the_interface_is_refused_before_its_look_is_thought_about(new_hub):
+    backend = RefusedOnceSeen()
+    assert "10.0.0.0/16" in Agent(backend, NoWakeup(), threading.Event()).run_once()
+    assert backend.refusals
+    assert "10.0.0.0/16" in AgentState.current().problem
+
+
 @pytest.mark.parametrize("fault", ["missing", "another", "garbage"])
 def test_it_brings_nothing_up_without_the_right_sealing_key_and_makes_no_new_one(make_agent, backend, new_hub, fault):
     key_file = settings.HUB_DATA_DIR / "sealing.key"
