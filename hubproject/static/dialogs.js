@@ -3,7 +3,7 @@
 import { setClock } from './ages.js'
 
 const dialog = document.getElementById('dialog')
-let asked = new AbortController()
+let underWay = new AbortController()
 
 function show (text, from) {
   const asked = new DOMParser().parseFromString(text, 'text/html').querySelector('section.dialog')
@@ -44,9 +44,9 @@ document.addEventListener('click', async (event) => {
     const menu = link.closest('details.menu')
     if (menu) menu.open = false
     const address = addressOf(link)
-    asked.abort() // who asks for something else must not be shown this one, and agree to it
-    asked = new AbortController()
-    const { signal } = asked
+    underWay.abort() // who asks for something else must not be shown this one, and agree to it
+    underWay = new AbortController()
+    const { signal } = underWay
     const text = await questionAt(address, signal)
     if (signal.aborted) return
     // What is no question is shown as the page it is.

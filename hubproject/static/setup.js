@@ -4,7 +4,7 @@ import './forms.js'
 
 const form = document.querySelector('[data-checks]')
 let waiting
-let asked = new AbortController()
+let underWay = new AbortController()
 
 // The page, or null where none came: then what is shown stays, and whatever is typed next asks again.
 async function answerTo (values, signal) {
@@ -17,9 +17,9 @@ async function answerTo (values, signal) {
 }
 
 async function check () {
-  asked.abort() // its answer would be of what was typed before
-  asked = new AbortController()
-  const text = await answerTo(new FormData(form), asked.signal)
+  underWay.abort() // its answer would be of what was typed before
+  underWay = new AbortController()
+  const text = await answerTo(new FormData(form), underWay.signal)
   if (text === null) return
   const fresh = new DOMParser().parseFromString(text, 'text/html')
   for (const id of ['checks', 'endpoint-warning']) {
