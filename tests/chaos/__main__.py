@@ -54,7 +54,10 @@ SCENARIOS: dict[str, Callable[[], str]] = {
 
 
 def main(names: list[str]) -> int:
-    """Prints one line a scenario; 1 when any of them failed."""
+    """Prints one line a scenario; 1 when any of them failed, 2 when there is none of that name."""
+    if set(names) - set(SCENARIOS):
+        print(f"Scenarios: {', '.join(SCENARIOS)}.", file=sys.stderr)
+        return 2
     failures = sum(fails(name, SCENARIOS[name]) for name in names or SCENARIOS)
     print(f"chaos: {'ok' if not failures else f'FAILED ({failures})'}")
     return 1 if failures else 0
