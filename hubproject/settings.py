@@ -78,7 +78,7 @@ def _secret(name: str, *, credential_name: str = "") -> str:
     """
     credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / (credential_name or name.lower())
     with _file_is_readable(name):
-        text = str(env.ENVIRON.get(name, "")).strip()
+        text = str(env.ENVIRON.get(name, "")).rstrip("\r\n")
     return text or (credential.read_text().strip() if credential.is_file() else "")
 
 

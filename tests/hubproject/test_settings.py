@@ -146,8 +146,10 @@ def test_the_line_end_of_a_secrets_file_is_no_part_of_the_secret(tmp_path):
     assert show(tmp_path, *names, **files) == " ".join(["s" * 60] * 3)
 
 
-def test_a_secret_that_begins_with_a_dollar_is_taken_as_it_stands(tmp_path):
-    assert show(tmp_path, "HUB_BACKUP_PASSPHRASE", HUB_BACKUP_PASSPHRASE="$HOME sweet") == "$HOME sweet"
+@pytest.mark.parametrize("passphrase", ["$HOME sweet", " with spaces around "])
+def test_a_secret_is_taken_as_it_stands(tmp_path, passphrase):
+    shown = show(tmp_path, "DEBUG", "HUB_BACKUP_PASSPHRASE", "DEBUG", HUB_BACKUP_PASSPHRASE=passphrase)
+    assert shown == f"False {passphrase} False"
 
 
 @pytest.mark.parametrize(

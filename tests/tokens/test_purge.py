@@ -22,6 +22,12 @@ def purge() -> tuple[int, int]:
     return purge_tokens(by=BY_TEST, now=timezone.now())
 
 
+def let_eight_lapse(clock) -> None:
+    for number in range(8):
+        issue(f"spoke{number}")
+    clock.shift(DAY)
+
+
 def state_of(issued) -> str:
     return InstallationToken.objects.get(pk=issued.row.pk).state
 
@@ -134,18 +140,14 @@ def test_a_redeemed_token_stays_for_good(hub, clock):
 
 def test_it_ends_more_tokens_than_one_batch_holds(hub, clock, monkeypatch):
     monkeypatch.setattr("tokens.leases.EXPIRE_BATCH", 3)
-    for number in range(8):
-        issue(f"spoke{number}")
-    clock.shift(DAY)
+    let_eight_lapse(clock)
     purge()
     assert InstallationToken.objects.filter(state="expired", lease_host=None).count() == 8
 
 
 def test_what_is_old_goes_a_batch_a_transaction_and_all_of_it_goes(hub, clock, monkeypatch):
     monkeypatch.setattr("tokens.services.PURGED_AT_ONCE", 3)
-    for number in range(8):
-        issue(f"spoke{number}")
-    clock.shift(DAY)
+    let_eight_lapse(clock)
     purge()
     clock.shift(timedelta(days=31))
     assert purge() == (0, 8)
